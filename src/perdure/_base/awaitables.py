@@ -1,0 +1,64 @@
+"""Awaitables for calls that act at once: finished ones, and futures that count as coroutines. (cooperative)
+
+A storage method does its work when it is called, awaited or not, and returns `Done`. A call to another
+object starts when it is made and returns a `Call`. Both are `collections.abc.Coroutine`s, so that
+`create_task` and `TaskGroup` take them, and neither warns when nobody awaits it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Done(Coroutine[Any, Any, T], Generic[T]):
+    """What is already finished: awaiting it gives the value without a suspension."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._value
+        yield
+
+    def send(self, value: Any) -> Any:
+        raise StopIteration(self._value)
+
+    def throw(self, *args: Any) -> Any:
+        error = args[-1] if isinstance(args[-1], BaseException) else args[1] if len(args) > 1 else args[0]
+        raise error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __repr__(self) -> str:
+        return f"<done {self._value!r}>"
+
+
+NOTHING: Done[None] = Done(None)
+"""The finished awaitable of calls without a result."""
+
+
+class Call(asyncio.Future[Any]):
+    """A future that is a coroutine too, for `create_task`, and that can be dropped without a word."""
+
+    _steps: Any = None
+
+    def send(self, value: Any) -> Any:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.send(value)
+
+    def throw(self, *args: Any) -> Any:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.throw(*args)
+
+    def close(self) -> None:
+        if self._steps is not None:
+            self._steps.close()

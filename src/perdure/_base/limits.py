@@ -1,0 +1,68 @@
+"""Every limit: value, unit, source. (pure)
+
+A limit that Cloudflare documents in one way and enforces in another stands here as enforced, with the
+documented value beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+# --- ids and names -----------------------------------------------------------------------------------
+ID_BYTES: Final = 32  # NS-03: 16 bytes of name hash or chance, 16 bytes of check
+OBJECT_NAME_VISIBLE_BYTES_MAX: Final = 1024  # NS-16, LIM-21: a longer name is not shown as ctx.id.name
+
+# --- values ------------------------------------------------------------------------------------------
+RPC_MESSAGE_BYTES_MAX: Final = 32 * MIB  # RPC-15, LIM-09
+VALUE_DEPTH_MAX: Final = 10_000  # a nested value deeper than this is refused, not a crash
+LIST_LIMIT_MAX: Final = 2**63 - 1
+
+# --- SQL (SQL-30, LIM-04, LIM-07) --------------------------------------------------------------------
+SQL_VALUE_BYTES_MAX: Final = 8 * MIB + 32  # documented 2 MB; workerd takes values of 8 MiB and a little
+SQL_STATEMENT_BYTES_MAX: Final = 100_000
+SQL_COLUMNS_MAX: Final = 100
+SQL_PARAMETERS_MAX: Final = 100
+SQL_EXPRESSION_DEPTH_MAX: Final = 100
+SQL_COMPOUND_TERMS_MAX: Final = 5
+SQL_VDBE_OPS_MAX: Final = 25_000
+SQL_FUNCTION_ARGUMENTS_MAX: Final = 127  # documented 32
+SQL_PATTERN_BYTES_MAX: Final = 50
+SQL_TRIGGER_DEPTH_MAX: Final = 10
+SQL_RETURNING_BYTES_MAX: Final = 64 * MIB  # rows of a writing statement are kept in memory at exec
+
+# --- gates -------------------------------------------------------------------------------------------
+CRITICAL_SECTION_TIMEOUT_S: Final = 30.0  # GATE-15, LIM-15
+CRITICAL_SECTION_DEPTH_MAX: Final = 64  # GATE-16
+
+# --- life of an object -------------------------------------------------------------------------------
+IDLE_EVICTION_S: Final = 10.0  # LIFE-04, LIM-17
+WAIT_UNTIL_OBJECT_S: Final = 15 * 60.0  # CTX-07: keeps an object from eviction at most this long
+WAIT_UNTIL_WORKER_S: Final = 30.0  # EP-06: after the response
+REDIRECTS_MAX: Final = 20
+
+# --- storage engine ----------------------------------------------------------------------------------
+PAGE_BYTES: Final = 4096
+FRAME_HEADER_BYTES: Final = 24
+WAL_HEADER_BYTES: Final = 32
+FRAMES_PER_CHECKPOINT: Final = 1000  # a hot store is checkpointed about every so many frames
+WAL_READ_BYTES: Final = 4 * MIB  # frames are read and written in pieces of at most this size
+OPEN_STORES_MAX: Final = 1000  # connections kept open; least recently used are closed
+JOURNAL_BUDGET_BYTES: Final = 1 * GIB
+JOURNAL_SEGMENT_BYTES: Final = 64 * MIB
+JOURNAL_SEGMENTS_MIN: Final = 4
+SLOW_STEP_MS: Final = 250  # the watchdog speaks when one step blocks the loop longer
+
+# --- HTTP --------------------------------------------------------------------------------------------
+HTTP_HEAD_BYTES_MAX: Final = 64 * KIB
+HTTP_HEADERS_MAX: Final = 100
+HTTP_HEAD_TIMEOUT_S: Final = 10.0
+HTTP_BODY_BYTES_MAX: Final = 100 * 1000 * 1000
+HTTP_BODY_IDLE_S: Final = 60.0
+DRAIN_S: Final = 30.0
+RELOAD_DRAIN_S: Final = 2.0
+
+assert JOURNAL_BUDGET_BYTES >= JOURNAL_SEGMENTS_MIN * JOURNAL_SEGMENT_BYTES

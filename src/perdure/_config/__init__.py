@@ -1,0 +1,1 @@
+"""Configuration: files in, a checked Project out."""

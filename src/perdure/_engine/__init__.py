@@ -1,0 +1,1 @@
+"""The engine: composes the mechanisms into live objects."""

@@ -1,0 +1,1 @@
+"""Storage mechanism: stores, the shared journal, recovery."""

@@ -1,0 +1,272 @@
+"""One SQLite connection, opened the one way that keeps our promises. The only importer of apsw. (edge)
+
+The sequence of `_open`, and the reason for each step, is in DESIGN.md, "Stores". What must stay true:
+nothing but `checkpoint` moves pages from the WAL into the database file, and nothing here ever syncs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from perdure._base import limits
+from perdure._storage import authorizer
+from perdure.errors import DataFolderError, SqlError
+
+_TOKEN: Final = secrets.token_hex(8)
+"""In every statement of ours, so that no text of a user can be the same statement in SQLite's cache, which
+was prepared without asking the authorizer."""
+
+_LIMITS: Final = (
+    (apsw.SQLITE_LIMIT_LENGTH, limits.SQL_VALUE_BYTES_MAX),
+    (apsw.SQLITE_LIMIT_SQL_LENGTH, limits.SQL_STATEMENT_BYTES_MAX),
+    (apsw.SQLITE_LIMIT_COLUMN, limits.SQL_COLUMNS_MAX),
+    (apsw.SQLITE_LIMIT_VARIABLE_NUMBER, limits.SQL_PARAMETERS_MAX),
+    (apsw.SQLITE_LIMIT_EXPR_DEPTH, limits.SQL_EXPRESSION_DEPTH_MAX),
+    (apsw.SQLITE_LIMIT_COMPOUND_SELECT, limits.SQL_COMPOUND_TERMS_MAX),
+    (apsw.SQLITE_LIMIT_VDBE_OP, limits.SQL_VDBE_OPS_MAX),
+    (apsw.SQLITE_LIMIT_FUNCTION_ARG, limits.SQL_FUNCTION_ARGUMENTS_MAX),
+    (apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits.SQL_PATTERN_BYTES_MAX),
+    (apsw.SQLITE_LIMIT_TRIGGER_DEPTH, limits.SQL_TRIGGER_DEPTH_MAX),
+    (apsw.SQLITE_LIMIT_ATTACHED, 0),
+    (apsw.SQLITE_LIMIT_WORKER_THREADS, 0),
+)
+_STATEMENTS_CACHED: Final = 16
+_CRITICAL: Final = frozenset(
+    {apsw.SQLITE_FULL, apsw.SQLITE_IOERR, apsw.SQLITE_NOMEM, apsw.SQLITE_INTERRUPT, apsw.SQLITE_CORRUPT}
+)
+
+BaseCursor = apsw.Cursor
+Error = apsw.Error
+COMPLETE: Final = apsw.ExecutionCompleteError
+
+
+def own(sql: str) -> str:
+    """Mark *sql* as a statement of the runtime."""
+    return f"/*{_TOKEN}*/ {sql}"
+
+
+_BEGIN: Final = own("BEGIN")
+_COMMIT: Final = own("COMMIT")
+_ROLLBACK: Final = own("ROLLBACK")
+
+
+def tune_process() -> None:
+    """
+    Make each connection smaller: no look-aside memory. For the command line alone, before any connection.
+
+    Never called when embedded: the host may use apsw itself.
+    """
+    apsw.shutdown()
+    apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)
+    apsw.initialize()
+
+
+@functools.cache
+def empty_image() -> bytes:
+    """Return the bytes of an empty database in WAL mode, made once by SQLite itself."""
+    with tempfile.TemporaryDirectory(prefix="perdure-") as folder:
+        path = Path(folder) / "empty"
+        connection = apsw.Connection(str(path))
+        connection.execute(f"PRAGMA page_size={limits.PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        image = path.read_bytes()
+    assert len(image) == limits.PAGE_BYTES, "an empty WAL database is one page"
+    return image
+
+
+def translate(error: BaseException) -> SqlError:
+    """Return what SQLite said in Cloudflare's form (SQL-27)."""
+    if not isinstance(error, apsw.Error):
+        return SqlError(f"{error}: SQLITE_MISUSE", "SQLITE_MISUSE")
+    code = error.result if hasattr(error, "result") else apsw.SQLITE_MISUSE
+    extended = getattr(error, "extendedresult", code)
+    name = str(apsw.mapping_result_codes.get(code & 0xFF, "SQLITE_ERROR"))
+    extended_name = str(apsw.mapping_extended_result_codes.get(extended, name)) if extended != code else name
+    offset = getattr(error, "error_offset", -1)
+    text = str(error) + (f" at offset {offset}" if offset >= 0 else "") + f": {name}"
+    if extended_name != name:
+        text += f" (extended: {extended_name})"
+    return SqlError(text, name, extended_name, offset)
+
+
+def is_critical(error: BaseException) -> bool:
+    """Tell whether *error* is of the kind after which SQLite may have rolled back by itself (SQL-29)."""
+    return isinstance(error, apsw.Error) and getattr(error, "result", 0) & 0xFF in _CRITICAL
+
+
+class Database:
+    """
+    An open store file: transactions, WAL frames, checkpoints.
+
+    Attributes:
+        frames: how many frames SQLite reported in the WAL at the last commit.
+        internal: while true, statements are the runtime's own and the authorizer lets them pass.
+        writes: (action, table, column) that the statement being prepared will write; for row counts.
+    """
+
+    __slots__ = ("_connection", "_cursor", "_path", "_vacuuming", "execute", "frames", "internal", "refused_transaction")
+
+    def __init__(self, path: str, frames: int = 0) -> None:
+        self._path = path
+        self.frames = frames
+        self.internal = True
+        self._vacuuming = False
+        self.refused_transaction = False
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            connection = apsw.Connection(
+                self._path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=_STATEMENTS_CACHED
+            )
+            self._connection = connection
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+            self._pragma("locking_mode", "EXCLUSIVE", expect="exclusive")
+            self._pragma("journal_mode", "WAL", expect="wal")
+            self._pragma("synchronous", "OFF")
+            self._pragma("wal_autocheckpoint", "0")
+            self._pragma("foreign_keys", "ON")
+            # Frees the block that SQLite preallocates for its page cache, then keeps a small cache.
+            self._pragma("cache_size", "1")
+            self._pragma("shrink_memory")
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+            self._pragma("cache_size", "64")
+        except apsw.Error as error:
+            raise DataFolderError(
+                f"{self._path} cannot be opened as a database: {error}. It is damaged, or something else holds "
+                "it; restore it from a backup, or move it away to start this object empty."
+            ) from error
+        connection.set_wal_hook(self._remember)
+        for kind, value in _LIMITS:
+            connection.limit(kind, value)
+        connection.set_authorizer(self._authorize)
+        self._cursor = connection.cursor()
+        self.execute: Callable[..., apsw.Cursor] = self._cursor.execute
+
+    def _pragma(self, name: str, value: str | None = None, *, expect: str | None = None) -> None:
+        row = self._connection.execute(f"PRAGMA {name}" + (f"={value}" if value else "")).fetchone()
+        if expect is not None and row != (expect,):
+            raise DataFolderError(f"{self._path}: PRAGMA {name} answered {row}, not {expect!r}")
+
+    def _remember(self, connection: apsw.Connection, name: str, frames: int) -> int:
+        # An exception here would come out of a COMMIT that has happened: nothing but an assignment.
+        self.frames = frames
+        return 0
+
+    def _authorize(
+        self, action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
+    ) -> int:
+        if self.internal:
+            return authorizer.OK
+        if action in (authorizer.TRANSACTION, authorizer.SAVEPOINT):
+            self.refused_transaction = True
+            return authorizer.DENY
+        return authorizer.may(action, first, second, database)
+
+    # --- transactions ---------------------------------------------------------------------------------
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def begin(self) -> None:
+        self.internal = True
+        self.execute(_BEGIN)
+
+    def commit(self) -> None:
+        """Commit; a deferred constraint that fails leaves the transaction open (SQL-26)."""
+        self.internal = True
+        self.execute(_COMMIT)
+
+    def rollback(self) -> None:
+        self.internal = True
+        if self._connection.in_transaction:
+            self.execute(_ROLLBACK)
+
+    def run(self, sql: str, bindings: Sequence[Any] = ()) -> apsw.Cursor:
+        """Run a statement of the runtime (made by `own`) on the shared cursor; read its rows at once."""
+        self.internal = True
+        return self.execute(sql, bindings)
+
+    def rows(self, sql: str, bindings: Sequence[Any] = ()) -> apsw.Cursor:
+        """Run a statement of the runtime on a cursor of its own, to be read while others run."""
+        self.internal = True
+        return self._connection.execute(sql, bindings)
+
+    def cursor(self) -> apsw.Cursor:
+        """Return a fresh cursor for a statement of a user; set `internal` to False before it prepares."""
+        return self._connection.cursor()
+
+    def total_changes(self) -> int:
+        return self._connection.total_changes()
+
+    def size_bytes(self) -> int:
+        """Return (pages - free pages) x page size (SQL-17)."""
+        self.internal = True
+        pages, free = self._connection.execute(
+            own("SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
+        ).fetchone()
+        return (pages - free) * limits.PAGE_BYTES
+
+    # --- the write-ahead log --------------------------------------------------------------------------
+
+    def read_frames(self, start: int, end: int) -> list[bytes]:
+        """
+        Return the bytes of WAL frames *start* to *end* (frame numbers, end excluded), in bounded pieces.
+
+        Only right after a COMMIT: before it the WAL may hold spilled frames of the open transaction.
+        """
+        size = limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES
+        per_piece = limits.WAL_READ_BYTES // size
+        read = self._connection.read
+        if end - start <= per_piece:
+            return [read("main", 1, limits.WAL_HEADER_BYTES + start * size, (end - start) * size)[1]]
+        return [
+            read("main", 1, limits.WAL_HEADER_BYTES + at * size, (min(at + per_piece, end) - at) * size)[1]
+            for at in range(start, end, per_piece)
+        ]
+
+    def read_wal_salts(self) -> bytes:
+        """Return the eight bytes that tell frames of this WAL from left-over ones."""
+        return self._connection.read("main", 1, 16, 8)[1]
+
+    def checkpoint(self) -> bool:
+        """Move every frame into the database file and empty the WAL; False if a cursor or writer is in the way."""
+        with contextlib.suppress(apsw.LockedError, apsw.BusyError):
+            if self._connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE) == (0, 0):
+                self.frames = 0
+                return True
+        return False
+
+    def erase(self) -> None:
+        """Make the database empty, as an ordinary commit of its own (KVA-16); no transaction may be open."""
+        connection = self._connection
+        self.internal = True
+        # VACUUM attaches a database, which the limits of users forbid.
+        connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 1)
+        try:
+            connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 1)
+            connection.execute(own("VACUUM"))
+        finally:
+            connection.config(apsw.SQLITE_DBCONFIG_RESET_DATABASE, 0)
+            connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+
+    def close(self) -> None:
+        """Close without a checkpoint; every cursor is finalised."""
+        self._connection.close(True)
+
+    def integrity(self) -> Iterator[str]:
+        """Yield what `PRAGMA integrity_check` finds; "ok" alone where all is well."""
+        self.internal = True
+        for (line,) in self._connection.execute(own("PRAGMA integrity_check")):
+            yield str(line)

@@ -1,0 +1,345 @@
+"""One object's database: its turn, its commits and when they are durable. (cooperative)
+
+The store outlives instances: after an abort or an eviction the next instance gets the same one, so that
+outputs of the next wait for commits of the one before.
+
+Invariants:
+- `number` counts commits; commit n is durable before n + 1 is.
+- A confirmed write closes `gate` for the number its turn will get, before anything else can leave.
+- `journaled` frames of the WAL have been handed to the journal; `durable_frames` of them are durable.
+- When a commit cannot be made or not be made durable, the WAL is cut back to `durable_frames` (`reset`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from perdure._base import limits
+from perdure._storage.output_gate import OutputGate
+from perdure._storage.database import Database, Error, is_critical, translate
+from perdure.errors import StorageError, StorageReset
+
+if TYPE_CHECKING:
+    from perdure._storage.cursor import SqlCursor
+    from perdure._storage.engine import StorageEngine
+
+VIOLATION: Final = (
+    "Durable Object was reset and rolled back to its last known good state because the application left the "
+    "database in a state where constraints were violated: "
+)
+EARLIER_CRITICAL: Final = "Cannot commit transaction due to an earlier SQL critical error"
+
+
+class Owner(Protocol):
+    """The live object that uses a store."""
+
+    open_turn: bool
+
+    def turn_opened(self) -> None:
+        """Hear that a write opened a turn; somebody must call `Store.end_turn`."""
+
+    def storage_broke(self, error: BaseException) -> None:
+        """Hear that writes were lost: the object must be reset with *error* (GATE-09)."""
+
+
+class Store:
+    """See the module; made by `StorageEngine`, one for each object, opened on first use."""
+
+    __slots__ = (
+        "_empty",
+        "_name_journaled",
+        "_pending",
+        "_salts",
+        "_sync_fd",
+        "_syncing",
+        "critical",
+        "cursors",
+        "database",
+        "depth",
+        "durable_frames",
+        "engine",
+        "gate",
+        "in_turn",
+        "iterator",
+        "journaled",
+        "key",
+        "kv_exists",
+        "name",
+        "number",
+        "owner",
+        "path",
+        "plans",
+        "provisional",
+        "used",
+        "wants_checkpoint",
+    )
+
+    def __init__(self, engine: StorageEngine, key: bytes, path: str) -> None:
+        self.engine = engine
+        self.key = key
+        self.path = path
+        self.name: str | None = None
+        self.database: Database | None = None
+        self.owner: Owner | None = None
+        self.gate = OutputGate()
+        self.number = 0
+        self.in_turn = False
+        self.depth = 0  # explicit transactions and savepoints that are open
+        self.critical: BaseException | None = None
+        self.cursors: set[SqlCursor] = set()  # still stepping: they block checkpoints and closing
+        self.iterator: object = None  # the one live kv.list() iterator (KVS-06)
+        self.kv_exists: bool | None = None  # whether the hidden table is there; None: not known
+        self.plans: dict[str, Any] = {}
+        self.journaled = 0
+        self.durable_frames = 0
+        self.provisional = True
+        self.wants_checkpoint = False
+        self.used = True  # since the LRU last looked
+        self._pending: deque[tuple[int, int]] = deque()  # (commit, frames in the WAL after it)
+        self._empty: set[int] = set()  # commits that wrote nothing, durable with the one before
+        self._salts: bytes | None = None
+        self._name_journaled = False
+        self._sync_fd: int | None = None
+        self._syncing = False
+
+    # --- opening and closing --------------------------------------------------------------------------
+
+    def open(self) -> Database:
+        """Return the open database, opening it on first use."""
+        self.used = True
+        database = self.database
+        if database is None:
+            self.engine.make_room()
+            self.provisional = self.engine.prepare_file(self)
+            database = self.database = Database(self.path, self.journaled)
+            self.kv_exists = None
+            self._salts = None
+            self.engine.opened(self)
+        return database
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether every commit is durable."""
+        return self.gate.released >= self.number
+
+    @property
+    def can_close(self) -> bool:
+        """Whether closing the connection would take nothing from anybody."""
+        return not (self.in_turn or self.depth or self.cursors or self._syncing)
+
+    def close(self) -> None:
+        """Close the connection; the WAL stays as it is, and `open` goes on from there."""
+        self.finalise_cursors()
+        if self.database is not None:
+            self.database.close()
+            self.database = None
+            self.plans.clear()
+        if self._sync_fd is not None:
+            # Not earlier: closing any descriptor of a live database drops this process's locks on it.
+            self.engine.close_fd(self._sync_fd)
+            self._sync_fd = None
+        self.engine.closed(self)
+
+    def finalise_cursors(self, error: str = "") -> None:
+        """End every cursor that still steps; the next use of one raises *error*, or finds it at its end."""
+        for cursor in list(self.cursors):
+            cursor.finalise(error)
+        self.iterator = None
+
+    # --- the turn -------------------------------------------------------------------------------------
+
+    def begin_write(self, confirmed: bool = True) -> Database:
+        """Return the open database inside a transaction: the explicit one, or the turn's own (GATE-18)."""
+        database = self.database or self.open()
+        if self.critical is not None:
+            raise self.critical
+        if not self.depth and not self.in_turn:
+            database.begin()
+            self.in_turn = True
+            assert self.owner is not None, "a write has an object"
+            self.owner.turn_opened()
+        if confirmed and not self.depth:
+            self.gate.issue(self.number + 1)
+        return database
+
+    def end_turn(self) -> None:
+        """Commit the turn's writes at once; a failure resets the object instead of raising."""
+        if not self.in_turn:
+            return
+        self.in_turn = False
+        if self.owner is not None:
+            self.owner.open_turn = False
+        self.commit()
+
+    def commit(self) -> None:
+        """COMMIT and hand the new frames to the journal; a failure resets the object instead of raising."""
+        database = self.database
+        assert database is not None, "a transaction is open"
+        try:
+            if self.critical is not None:
+                raise self.critical
+            database.commit()
+        except Error as error:
+            detail = translate(error)
+            if is_critical(error):
+                self.break_(StorageReset(str(detail)))
+            else:
+                self.break_(StorageReset(VIOLATION + str(detail)))
+            return
+        except StorageError as error:
+            self.break_(error)
+            return
+        self.number = number = self.number + 1
+        frames = database.frames
+        if frames == self.journaled:
+            self._commit_nothing(number)
+            return
+        pieces = database.read_frames(self.journaled, frames)
+        self._check(pieces, frames)
+        self.journaled = frames
+        self._pending.append((number, frames))
+        self.engine.journal.append(self, number, pieces, name=None if self._name_journaled else self.name)
+        self._name_journaled = True
+        if frames >= limits.FRAMES_PER_CHECKPOINT:
+            self.wants_checkpoint = True
+
+    def _commit_nothing(self, number: int) -> None:
+        if self.gate.released >= number - 1:
+            self.gate.release(number)
+        else:
+            self._empty.add(number)
+
+    def _check(self, pieces: list[bytes], frames: int) -> None:
+        # A frame of an earlier life of the WAL here would mean that our count of frames is wrong.
+        assert self.database is not None
+        last = memoryview(pieces[-1])[-(limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES) :]
+        if self._salts is None:
+            self._salts = self.database.read_wal_salts()
+        assert last[8:16] == self._salts, f"frame {frames} of {self.path}-wal is of another WAL"
+        assert last[4:8] != b"\0\0\0\0", f"frame {frames} of {self.path}-wal ends no commit"
+
+    def rollback(self) -> None:
+        """Throw away what the open turn or transaction has written."""
+        self.finalise_cursors()
+        if self.database is not None:
+            try:
+                self.database.rollback()
+            except Error as error:
+                self.break_(StorageReset(str(translate(error))))
+                return
+        self.in_turn = False
+        self.depth = 0
+        self.kv_exists = None
+        if self.owner is not None:
+            self.owner.open_turn = False
+        if self.gate.issued > self.number and self.gate.broken is None:
+            # The number that the rolled-back turn had promised becomes a commit of nothing.
+            self.number += 1
+            self._commit_nothing(self.number)
+
+    def failed_statement(self, error: BaseException) -> None:
+        """Look whether a failed statement took the whole transaction with it (SQL-29), and break if so."""
+        if (
+            self.database is not None
+            and (self.in_turn or self.depth)
+            and not self.database.in_transaction
+            and self.critical is None
+        ):
+            self.break_(StorageReset(str(translate(error))))
+
+    # --- durability: called by the journal ------------------------------------------------------------
+
+    def when_durable(self, callback: Callable[[BaseException | None], None]) -> None:
+        """Run *callback* when every write issued so far, confirmed or not, is durable (KVA-19)."""
+        self.gate.when(self.number + (1 if self.in_turn else 0), callback)
+
+    def durable(self, number: int) -> None:
+        """Hear from the journal that commits up to *number* are durable."""
+        pending = self._pending
+        while pending and pending[0][0] <= number:
+            self.durable_frames = pending.popleft()[1]
+        while self._empty and number + 1 in self._empty:
+            number += 1
+            self._empty.discard(number)
+        self.gate.release(number)
+        if self.wants_checkpoint and self.is_durable:
+            self.try_checkpoint()
+
+    def failed(self, error: BaseException) -> None:
+        """Hear from the journal that commits after the last durable one never will be."""
+        self.break_(error if isinstance(error, StorageError) else StorageReset(str(error)))
+
+    def break_(self, error: BaseException) -> None:
+        """Lose every write after the last durable commit, and reset the object that made them."""
+        if self.critical is not None:
+            return
+        self.critical = error
+        gate, self.gate = self.gate, OutputGate(self.number + 1)
+        owner = self.owner
+        self.reset()
+        gate.break_(error)
+        if owner is not None:
+            owner.storage_broke(error)
+
+    def reset(self) -> None:
+        """Bring the files back to the last durable commit; the next use opens them anew."""
+        if self.database is not None:
+            try:
+                self.finalise_cursors()
+                self.database.rollback()
+            except Error:
+                pass  # the connection goes, and its transaction with it
+        self.close()
+        self.engine.cut_wal(self, self.durable_frames)
+        self.journaled = self.durable_frames
+        self._pending.clear()
+        self._empty.clear()
+        self.in_turn = False
+        self.depth = 0
+        self.number += 1
+        self._name_journaled = False
+        self.gate.release(self.number)
+
+    def attach(self, owner: Owner) -> None:
+        """Give the store to a new instance."""
+        self.owner = owner
+        self.critical = None
+
+    # --- checkpoints ----------------------------------------------------------------------------------
+
+    def try_checkpoint(self) -> bool:
+        """Move the WAL into the database file now, if nothing stands in the way; the sync runs in a thread."""
+        if not (self.can_close and self.is_durable) or self.critical is not None:
+            return False
+        database = self.database or self.open()
+        if self._sync_fd is None:
+            self._sync_fd = self.engine.open_fd(self.path)
+        if not database.checkpoint():
+            return False
+        self.wants_checkpoint = False
+        self._salts = None
+        self.journaled = self.durable_frames = 0
+        number = self.number
+        self._syncing = True
+
+        def synced(error: BaseException | None) -> None:
+            self._syncing = False
+            if error is None:
+                self.provisional = False
+                self.engine.journal.checkpointed(self, number)
+            self.engine.settled(self)
+
+        self.engine.sync_store(self._sync_fd, self.path, self.provisional, synced)
+        return True
+
+    def journal_again(self) -> None:
+        """Write every page changed since the last checkpoint once more, so that old segments can go."""
+        if self.database is None or not self.journaled or self.in_turn or self.depth or not self.is_durable:
+            return
+        self.number = number = self.number + 1
+        pieces = self.database.read_frames(0, self.journaled)
+        self._pending.append((number, self.journaled))
+        self.gate.issue(number)
+        self.engine.journal.append(self, number, pieces, name=self.name, whole=True)
