@@ -1,0 +1,1 @@
+"""Requests, responses, headers and bodies: the parts that `perdure.web` makes public."""

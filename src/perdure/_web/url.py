@@ -1,0 +1,121 @@
+"""Absolute http(s) URLs in the one spelling that a receiver sees. (pure)
+
+The rules are those of the URL standard for special schemes, as far as they can matter here: scheme and
+host in lower case, default port, credentials and fragment gone, an empty path is `/`, dot segments
+resolved, everything outside the allowed characters percent-encoded as UTF-8. The host is a name, not
+an address: nobody looks it up for a call to an object (STB-04).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+from urllib.parse import unquote, urljoin
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+# Almost every URL is already as it should be; what this leaves out merely takes the longer way.
+_CANONICAL = re.compile(
+    r"https?://(?:[a-z](?:[a-z0-9.-]*[a-z0-9])?|(?:[0-9]{1,3}\.){3}[0-9]{1,3})"
+    r"(?::(?!80/|443/)(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
+    r"(?:/(?!\.|%2[eE])[A-Za-z0-9\-._~!$&'()*+,;=:@%|\[\]]*)+"
+    r"(?:\?[A-Za-z0-9\-._~!$&()*+,;=:@%/?|\[\]\\^`{}]*)?"
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_IGNORED = re.compile(r"[\t\n\r]")
+_EDGES: Final = "".join(map(chr, range(0x21)))
+_BAD_HOST = re.compile(r"[\x00-\x20\x7f#/:<>?@\[\\\]^|%]")
+_PATH_ENCODE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\"#<>?^`{}]+")
+_QUERY_ENCODE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\"#<>']+")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_DOT = {".", "%2e"}
+_DOUBLE_DOT = {"..", ".%2e", "%2e.", "%2e%2e"}
+
+
+def normalise(url: str) -> str:
+    """Return *url* as the receiver of a request sees it; TypeError unless it is an absolute http(s) URL."""
+    if _CANONICAL.fullmatch(url):
+        return url
+    text = _IGNORED.sub("", url.strip(_EDGES))
+    match = _SCHEME.match(text)
+    if match is None:
+        raise TypeError(f"Invalid URL: {url}")
+    scheme = match[1].lower()
+    if scheme not in DEFAULT_PORTS:
+        raise TypeError(f"Fetch API cannot load: {url} (the scheme must be http or https)")
+    rest, _, query = text[match.end() :].partition("#")[0].partition("?")
+    has_query = "?" in text.partition("#")[0]
+    authority, slash, path = rest.replace("\\", "/").lstrip("/").partition("/")
+    host = _authority(authority.rpartition("@")[2], scheme, url)
+    shown = f"{scheme}://{host}{_path(slash + path)}"
+    return f"{shown}?{_QUERY_ENCODE.sub(_percent, query)}" if has_query else shown
+
+
+def join(base: str, reference: str) -> str:
+    """Return where *reference*, for instance a `Location` header, leads from the normalised *base*."""
+    return normalise(urljoin(base, reference.strip(_EDGES)))
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of the normalised *url*: what a credential may be sent to."""
+    return url[: url.index("/", len("https://"))]
+
+
+def _authority(authority: str, scheme: str, url: str) -> str:
+    """Return host and, unless it is the default, port."""
+    if authority.startswith("["):
+        inside, bracket, after = authority[1:].partition("]")
+        try:
+            host = f"[{ipaddress.IPv6Address(inside).compressed}]"
+        except ValueError:
+            raise TypeError(f"Invalid URL: {url}") from None
+        if not bracket or (after and not after.startswith(":")):
+            raise TypeError(f"Invalid URL: {url}")
+        port = after[1:]
+    else:
+        name, _, port = authority.partition(":")
+        host = _host(name, url)
+    if not port:
+        return host
+    if not (port.isascii() and port.isdigit()) or int(port[-6:]) > 65535 or len(port.lstrip("0")) > 5:
+        raise TypeError(f"Invalid URL: {url}")
+    return host if int(port) == DEFAULT_PORTS[scheme] else f"{host}:{int(port)}"
+
+
+def _host(name: str, url: str) -> str:
+    host = unquote(name, errors="strict") if "%" in name else name
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise TypeError(f"Invalid URL: {url}") from None
+    if not host or _BAD_HOST.search(host):
+        raise TypeError(f"Invalid URL: {url}")
+    return host.lower()
+
+
+def _path(path: str) -> str:
+    if not path:
+        return "/"
+    kept: list[str] = []
+    segments = path[1:].split("/")
+    for position, segment in enumerate(segments):
+        last = position == len(segments) - 1
+        lowered = segment.lower()
+        if lowered in _DOUBLE_DOT:
+            del kept[-1:]
+            if last:
+                kept.append("")
+        elif lowered in _DOT:
+            if last:
+                kept.append("")
+        else:
+            kept.append(_PATH_ENCODE.sub(_percent, segment))
+    return "/" + "/".join(kept)
+
+
+def _percent(match: re.Match[str]) -> str:
+    # A lone surrogate has no UTF-8: the replacement character stands for it, as in the standard.
+    text = _SURROGATE.sub("\ufffd", match[0])
+    return "".join(f"%{byte:02X}" for byte in text.encode())
