@@ -1,0 +1,103 @@
+"""What a configuration says, as frozen values. (pure)"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from perdure._config.problem import Problem
+from perdure._config.source import Source, Where
+
+Storage = Literal["sqlite", "legacy-kv"]
+"""`legacy-kv`: the class has no `ctx.storage.sql` (MIG-04); on disk both are the same."""
+State = Literal["created", "deleted", "renamed", "transferred", "expecting-transfer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """`env.<name>` is the namespace of a class (MIG-01)."""
+
+    name: str
+    class_name: str
+    at: Where = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """The objects of one class become those of another (MIG-05)."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One entry of the ordered list `migrations` (MIG-03)."""
+
+    tag: str
+    new_sqlite_classes: tuple[str, ...] = ()
+    new_classes: tuple[str, ...] = ()
+    renamed_classes: tuple[Rename, ...] = ()
+    deleted_classes: tuple[str, ...] = ()
+    at: Where = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One entry of the declarative table `exports` (MIG-11, MIG-12)."""
+
+    class_name: str
+    state: State = "created"
+    storage: Storage = "sqlite"
+    renamed_to: str | None = None
+    at: Where = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a configuration says of the life of its classes; neither list means: bound classes exist."""
+
+    migrations: tuple[Migration, ...] | None = None
+    exports: tuple[Export, ...] | None = None
+    unique_keys: Mapping[str, str] = field(default_factory=dict)
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A checked configuration, ready to be loaded and run."""
+
+    name: str
+    """Begins the unique keys of its classes; with an environment `<name>-<environment>` (MIG-09)."""
+    root: pathlib.Path
+    """The folder of the configuration, or of the one file: data, variables and assets are relative to it."""
+    main: pathlib.Path
+    bindings: tuple[Binding, ...] | None = None
+    """None: each class that the application defines is bound under its name in UPPER_SNAKE_CASE."""
+    declared: Declared = field(default_factory=Declared)
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    compatibility_date: str | None = None
+    compatibility_flags: tuple[str, ...] = ()
+    assets: pathlib.Path | None = None
+    environment: str | None = None
+    source: Source | None = None
+    at: Where = ()
+    """Where the project's table stands in its file."""
+    warnings: tuple[Problem, ...] = ()
+    watched: tuple[pathlib.Path, ...] = ()
+    """Files that were read, besides the application's own modules."""
+
+    @property
+    def default_data(self) -> pathlib.Path:
+        """Where state is kept unless told: beside the application, one folder for each environment."""
+        return self.root / (".perdure" if self.environment is None else f".perdure-{self.environment}")
+
+    def problem(self, code: str, message: str, *key: str | int, **more: Any) -> Problem:
+        """Return a problem that points at a key of the configuration: the environment's own, if it has it."""
+        if self.source is None:
+            return Problem(code, message, **more)
+        own = (*self.at, "env", self.environment or "", *key)
+        inherited = (*self.at, *key)
+        return self.source.problem(code, message, own if own in self.source.keys else inherited, **more)

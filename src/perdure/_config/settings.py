@@ -1,0 +1,174 @@
+"""Every setting: one table that options, environment variables and the reference read. (pure)
+
+A setting has one value per run: the option, else the environment variable, else the default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perdure._base import limits
+from perdure._config.problem import Problem, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    """As in code; the option is `--<name>` with dashes, the variable `PERDURE_<NAME>`."""
+    kind: type
+    default: Any
+    help: str
+    commands: tuple[str, ...]
+    unit: str | None = None
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    is_flag_off: bool = False
+    """A switch that is on unless `--no-<name>` is given."""
+    in_environment: bool = True
+
+    @property
+    def option(self) -> str:
+        dashed = self.name.replace("_", "-")
+        return f"--no-{dashed}" if self.is_flag_off else f"--{dashed}"
+
+    @property
+    def variable(self) -> str | None:
+        return f"PERDURE_{self.name.upper()}" if self.in_environment else None
+
+
+RUN = ("dev", "serve")
+ALL = ("dev", "serve", "check")
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("host", str, "127.0.0.1", "Address to listen on.", RUN),
+    Setting("port", int, 8787, "Port to listen on; 0 takes a free one and prints it.", RUN),
+    Setting(
+        "data",
+        str,
+        None,
+        "Folder of the objects' state; by default .perdure beside the application.",
+        ALL,
+        metavar="DIR",
+    ),
+    Setting(
+        "config",
+        str,
+        None,
+        "Configuration file to read instead of the one found in PATH.",
+        ALL,
+        metavar="FILE",
+    ),
+    Setting("env", str, None, "Environment of the configuration to use.", ALL, metavar="NAME"),
+    Setting(
+        "var",
+        list,
+        (),
+        "Variable for env, over those of files; may be given several times.",
+        ALL,
+        metavar="K:V",
+        in_environment=False,
+    ),
+    Setting(
+        "reload",
+        bool,
+        True,
+        "Do not watch the files and reload when they change.",
+        ("dev",),
+        is_flag_off=True,
+    ),
+    Setting(
+        "log_level",
+        str,
+        "info",
+        "Least important log records to show.",
+        RUN,
+        choices=("debug", "info", "warning", "error"),
+    ),
+    Setting(
+        "log_format",
+        str,
+        "text",
+        "Lines for people, or one JSON object a line.",
+        ("serve",),
+        choices=("text", "json"),
+    ),
+    Setting(
+        "drain",
+        float,
+        limits.DRAIN_S,
+        "How long running requests may go on after SIGTERM or Ctrl-C.",
+        ("serve",),
+        unit="seconds",
+        metavar="SECONDS",
+    ),
+    Setting(
+        "max_body",
+        int,
+        limits.HTTP_BODY_BYTES_MAX,
+        "Largest request body; KB, MB and GB are understood.",
+        RUN,
+        unit="bytes",
+        metavar="BYTES",
+    ),
+    Setting(
+        "slow_ms",
+        int,
+        limits.SLOW_STEP_MS,
+        "Tell of code that blocks the event loop longer than this; 0: never.",
+        RUN,
+        unit="milliseconds",
+        metavar="MS",
+    ),
+    Setting("json", bool, False, "Print JSON.", ("check",), in_environment=False),
+    Setting(
+        "template",
+        str,
+        "counter",
+        "What to begin with.",
+        ("init",),
+        choices=("counter", "booking"),
+        in_environment=False,
+    ),
+)
+
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmg]?)(?P<binary>i?)b?", re.IGNORECASE)
+
+
+def of_command(command: str) -> tuple[Setting, ...]:
+    """Return the settings of one command, in the order of the table."""
+    return tuple(setting for setting in SETTINGS if command in setting.commands)
+
+
+def size_bytes(text: str) -> int:
+    """
+    Return the number of bytes that `100`, `64KB`, `64KiB` or `1.5 MB` says.
+
+    Raises:
+        ValueError: it is not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write it like 500000, 100MB or 64KiB")
+    power = " kmg".index(match["unit"].lower() or " ")
+    return int(float(match["number"]) * (1024 if match["binary"] else 1000) ** power)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Return a warning for each `PERDURE_…` variable that no setting reads."""
+    known = [setting.variable for setting in SETTINGS if setting.variable is not None]
+    return tuple(
+        Problem(
+            "config/unknown-variable",
+            f"the environment variable {name} is not one that Perdure reads",
+            "warning",
+            hint=did_you_mean(name, known),
+            help=f"it reads {', '.join(known)}",
+        )
+        for name in sorted(environment)
+        if name.startswith("PERDURE_") and name not in known
+    )
