@@ -54,6 +54,12 @@ OPEN_STORES_MAX: Final = 1000  # connections kept open; least recently used are 
 JOURNAL_BUDGET_BYTES: Final = 1 * GIB
 JOURNAL_SEGMENT_BYTES: Final = 64 * MIB
 JOURNAL_SEGMENTS_MIN: Final = 4
+JOURNAL_SEGMENT_FIRST_BYTES: Final = 1 * MIB  # the first one after a start; each next one doubles
+JOURNAL_SEGMENTS_FREE_MAX: Final = 2  # segments nobody needs that are kept for reuse
+JOURNAL_BATCH_BYTES_MAX: Final = 8 * MIB  # one batch in memory and under one checksum
+JOURNAL_PENDING_BYTES_MAX: Final = 64 * MIB  # appended and not yet durable: from here on new writers wait
+JOURNAL_PRESSURE_SOURCES_MAX: Final = 8  # stores asked to checkpoint at one time
+JOURNAL_PRESSURE_INTERVAL_S: Final = 0.05  # how often they are asked again while the journal is too full
 SLOW_STEP_MS: Final = 250  # the watchdog speaks when one step blocks the loop longer
 
 # --- HTTP --------------------------------------------------------------------------------------------
@@ -62,6 +68,11 @@ HTTP_HEADERS_MAX: Final = 100
 HTTP_HEAD_TIMEOUT_S: Final = 10.0
 HTTP_BODY_BYTES_MAX: Final = 100 * 1000 * 1000
 HTTP_BODY_IDLE_S: Final = 60.0
+HTTP_KEEP_ALIVE_S: Final = 75.0  # longer than the 60 s of common proxies, which then close first
+HTTP_FIRST_REQUEST_GRACE_S: Final = 1.0  # a connection accepted just before a stop may still send its request
+OVERLOADED_RETRY_AFTER_S: Final = 5  # ERR-03: "do not retry soon"
+TEE_BUFFER_BYTES_MAX: Final = 128 * MIB  # how far one copy of a cloned body may be behind the other
+ERROR_FRAMES_MAX: Final = 60  # stack frames an error page shows of one exception
 DRAIN_S: Final = 30.0
 RELOAD_DRAIN_S: Final = 2.0
 
