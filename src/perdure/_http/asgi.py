@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 from perdure._base.limits import OVERLOADED_RETRY_AFTER_S
 from perdure._http.convert import (
@@ -80,7 +81,7 @@ class HttpApp:
                 raise RuntimeError(f"This application serves http, websocket and lifespan; not {kind!r}")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began_s = asyncio.get_running_loop().time()
+        began_s = perf_counter()
         incoming = Incoming(receive)
         error: BaseException | None = None
         reference = ""
@@ -94,10 +95,15 @@ class HttpApp:
             except BaseException as raised:
                 if _is_ours_to_pass_on(raised):
                     raise
-                error, reference = raised, new_reference()
-                response = self._failure(error, request, incoming, reference)
+                error = raised
+                if incoming.failure is not None and isinstance(error, BodyError):
+                    response = status_response(incoming.failure.status, str(incoming.failure))
+                else:
+                    reference = new_reference()
+                    response = self._failure(error, request, reference)
 
-        status, cut, disconnected = response.status, None, False
+        status, disconnected = response.status, False
+        cut: BaseException | None = None
         try:
             await _send(response, scope["method"], send, incoming)
         except ClientGone:
@@ -108,7 +114,7 @@ class HttpApp:
             cut, error, reference = raised, raised, reference or new_reference()
 
         disconnected = disconnected or status == CLIENT_CLOSED
-        ms = (asyncio.get_running_loop().time() - began_s) * 1000
+        ms = (perf_counter() - began_s) * 1000
         self._report(
             RequestLine(scope["method"], shown_path(scope), status, ms, error, reference, disconnected)
         )
@@ -130,12 +136,8 @@ class HttpApp:
             )
         return response
 
-    def _failure(
-        self, error: BaseException, request: Request, incoming: Incoming, reference: str
-    ) -> Response:
+    def _failure(self, error: BaseException, request: Request, reference: str) -> Response:
         """Return the response for a handler that raised *error*."""
-        if incoming.failure is not None and isinstance(error, BodyError):
-            return status_response(incoming.failure.status, str(incoming.failure))
         overloaded = bool(getattr(error, "overloaded", False))
         response = error_response(
             error, request, status=503 if overloaded else 500, debug=self._debug, reference=reference
@@ -148,7 +150,7 @@ class HttpApp:
         try:
             if self._on_request is not None:
                 self._on_request(line)
-            elif line.error is not None and not line.disconnected:
+            elif line.reference:
                 logger.error(
                     "%s %s failed (reference %s)", line.method, line.path, line.reference, exc_info=line.error
                 )

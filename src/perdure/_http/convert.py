@@ -62,7 +62,7 @@ class RequestLine:
     error: BaseException | None = None
     """What the handler, or the stream it returned, raised."""
     reference: str = ""
-    """The id of a failed request, which its client was given too."""
+    """The id of a failed request, which its client was given too; "" when the client itself is at fault."""
     disconnected: bool = False
     """The client went away before it had the whole answer."""
 
@@ -141,8 +141,9 @@ def _raw_path(scope: Scope) -> str:
     raw: bytes | None = scope.get("raw_path")
     if raw:
         # Some servers leave the query in raw_path, which the specification forbids.
-        return raw.partition(b"?")[0].decode("latin-1")
-    path: str = scope["path"]
+        path = raw.partition(b"?")[0].decode("latin-1")
+        return path if path.startswith("/") else f"/{path}"  # `OPTIONS *`
+    path = scope["path"]
     root: str = scope.get("root_path", "")
     if root and not path.startswith(root):
         path = root + path

@@ -1,0 +1,38 @@
+"""What a client may ask of the HTTP server. (pure)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perdure._base.limits import (
+    HTTP_BODY_BYTES_MAX,
+    HTTP_BODY_IDLE_S,
+    HTTP_FIRST_REQUEST_GRACE_S,
+    HTTP_HEAD_BYTES_MAX,
+    HTTP_HEAD_TIMEOUT_S,
+    HTTP_HEADERS_MAX,
+    HTTP_KEEP_ALIVE_S,
+    HTTP_LINGER_S,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """The bounds of one server; each has its reason beside the constant."""
+
+    head_bytes: int = HTTP_HEAD_BYTES_MAX
+    """Request line and headers together; beyond that 431."""
+    headers: int = HTTP_HEADERS_MAX
+    """Header fields of one request; beyond that 431."""
+    head_timeout_s: float = HTTP_HEAD_TIMEOUT_S
+    """From the first byte, or the connection's start, to the end of the head; then 408."""
+    body_bytes: int = HTTP_BODY_BYTES_MAX
+    """Bytes of a request body; beyond that 413."""
+    body_idle_s: float = HTTP_BODY_IDLE_S
+    """Silence of a client in the middle of a body that the server is ready to read; then 408."""
+    keep_alive_s: float = HTTP_KEEP_ALIVE_S
+    """How long a connection may wait for its next request."""
+    first_request_grace_s: float = HTTP_FIRST_REQUEST_GRACE_S
+    """How long a stopping server waits for the first request of a connection it has just accepted."""
+    linger_s: float = HTTP_LINGER_S
+    """How long a refused client may go on sending before the connection is closed under it."""

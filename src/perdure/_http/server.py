@@ -1,0 +1,224 @@
+"""The HTTP server: listening sockets, signals, and the order in which things stop. (edge)
+
+uvicorn with our protocol, inside our own process: no configuration of logging, no lifespan, no workers.
+SIGINT or SIGTERM stops it in order: no new connections, requests under way finish (idle connections are
+closed, they delay nothing), then `on_stopping`. A second Ctrl-C ends the process at once; what was
+confirmed is on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from email.utils import formatdate
+from types import FrameType
+from typing import Any, Final, TypeVar, cast
+
+import uvicorn
+
+from perdure._base.limits import DRAIN_S
+from perdure._http.convert import RequestLine
+from perdure._http.limits import HttpLimits
+from perdure._http.protocol import HttpProtocol
+
+T = TypeVar("T")
+
+BACKLOG: Final = 2048  # connections the kernel keeps while we are busy, or while a reload is under way
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_TICK_S: Final = 1.0  # the Date header's resolution
+_POLL_S: Final = 0.01  # while draining
+
+
+class Server(uvicorn.Server):
+    """
+    Serve an ASGI application on sockets that are bound already.
+
+    Args:
+        app: an ASGI 3 application.
+        sockets: from `bind`, or `sockets_from_fds` in a process that was given them.
+        drain_s: how long requests under way may take once the server stops.
+        limits: what clients may ask for.
+        on_request: told of requests that were refused before the application saw them.
+        proxy_headers: believe `X-Forwarded-For` and `X-Forwarded-Proto` of proxies on this machine, or of
+            those that the environment variable FORWARDED_ALLOW_IPS lists.
+        signals: stop on SIGINT and SIGTERM; only ever done in the main thread.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        *,
+        sockets: Sequence[socket.socket],
+        drain_s: float = DRAIN_S,
+        limits: HttpLimits | None = None,
+        on_request: Callable[[RequestLine], None] | None = None,
+        proxy_headers: bool = True,
+        signals: bool = True,
+    ) -> None:
+        limits = limits or HttpLimits()
+        protocol = functools.partial(HttpProtocol, limits=limits, on_request=on_request)
+        config = uvicorn.Config(
+            cast(Any, app),
+            http=cast(Any, protocol),
+            ws="none",
+            interface="asgi3",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=proxy_headers,
+            backlog=BACKLOG,
+            timeout_keep_alive=cast(int, limits.keep_alive_s),
+        )
+        super().__init__(config)
+        self._sockets = list(sockets)
+        self._drain_s = drain_s
+        self._handle_signals = signals
+        self._interrupts = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+
+    async def run(  # type: ignore[override]  # uvicorn's own starts a loop; ours is inside one
+        self,
+        *,
+        ready: Callable[[], None] | None = None,
+        on_stopping: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """
+        Serve until a signal or `stop`.
+
+        *ready* is called when connections are accepted, *on_stopping* awaited when the requests are done.
+        """
+        self._loop = asyncio.get_running_loop()
+        with self._signals():
+            if not self.config.loaded:
+                self.config.load()
+            self.lifespan = self.config.lifespan_class(self.config)
+            self._set_default_headers()
+            await self.startup(sockets=self._sockets)
+            try:
+                if ready is not None:
+                    ready()
+                await self._serve_until_stopped()
+            finally:
+                await self._drain()
+                if on_stopping is not None:
+                    await on_stopping()
+
+    def stop(self) -> None:
+        """Stop in order; `run` returns when all is done."""
+        self._stop.set()
+
+    async def _serve_until_stopped(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _TICK_S)
+            self._set_default_headers()
+
+    def _set_default_headers(self) -> None:
+        self.server_state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
+
+    async def _drain(self) -> None:
+        """Let requests under way finish, for at most `drain_s`; then break them off."""
+        for listener in self.servers:
+            listener.close()
+        for sock in self._sockets:
+            sock.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        deadline_s = time.monotonic() + self._drain_s
+        while (state.connections or state.tasks) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)  # uvicorn's sets have no event to wait for
+        tasks = list(state.tasks)
+        for task in tasks:
+            task.cancel()
+        for connection in list(state.connections):
+            abort = getattr(connection, "abort", None) or connection.transport.abort
+            abort()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        if not self._handle_signals or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # SIGTERM never counts as impatience: a supervisor may send it after the terminal's SIGINT.
+        if number == signal.SIGINT:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+        if self._loop is not None and not self._loop.is_closed():
+            # Signal handlers run between any two steps; only this call also wakes a sleeping loop.
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """
+    Return bound sockets, one for each address of *host*; OSError when an address cannot be had.
+
+    Port 0 takes a free one, the same for all addresses.
+    """
+    entries = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = dict.fromkeys((int(entry[0]), str(entry[4][0])) for entry in entries)
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in found:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                sock.bind((address, port))
+            except OSError:
+                # `localhost` often names ::1 on machines without IPv6; one address that works is enough.
+                if len(sockets) == 1 or family != socket.AF_INET6:
+                    raise
+                sockets.remove(sock)
+                sock.close()
+                continue
+            sock.setblocking(False)
+            port = sock.getsockname()[1]
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def sockets_from_fds(fds: Iterable[int]) -> list[socket.socket]:
+    """Return the bound sockets that a parent process passed on (`pass_fds`)."""
+    return [socket.socket(fileno=fd) for fd in fds]
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run *main* to its end on the fastest event loop there is."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
