@@ -111,7 +111,11 @@ class HttpApp:
         except BaseException as raised:
             if _is_ours_to_pass_on(raised):
                 raise
-            cut, error, reference = raised, raised, reference or new_reference()
+            cut = error = raised
+            if incoming.failure is not None and isinstance(raised, BodyError):
+                disconnected = incoming.failure.status == CLIENT_CLOSED  # it was sent back as it came
+            else:
+                reference = reference or new_reference()
 
         disconnected = disconnected or status == CLIENT_CLOSED
         ms = (perf_counter() - began_s) * 1000
