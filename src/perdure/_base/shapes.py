@@ -170,6 +170,12 @@ class ModelShape(Shape):
             object.__setattr__(target, name, state.pop(name, None))
         object.__setattr__(target, "__dict__", state)
 
+    def adapt(self, declared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+        state = super().adapt(declared, own)
+        if state.get("__pydantic_fields_set__") is None:  # it was another kind of class
+            state["__pydantic_fields_set__"] = set(declared)
+        return state
+
     def field_names(self) -> tuple[str, ...]:
         return tuple(self.cls.model_fields)
 

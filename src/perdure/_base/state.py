@@ -62,7 +62,7 @@ class Shape:
         """
         state = {}
         for name in self.field_names():
-            found = declared[name] if name in declared else self.default(name)
+            found = declared[name] if name in declared else self._fresh(name)
             if found is not MISSING:
                 state[name] = found
             elif self.required(name):
@@ -72,6 +72,12 @@ class Shape:
                 )
         state.update(own)
         return state
+
+    def _fresh(self, name: str) -> Any:
+        try:
+            return self.default(name)
+        except Exception as error:
+            raise StateMismatch(f'the default of its field "{name}" failed: {error!r}') from error
 
     def required(self, name: str) -> bool:
         """Tell whether an instance without the field *name* would be broken."""

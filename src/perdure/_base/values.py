@@ -13,7 +13,7 @@ Invariant: while one of those is being built, no waiting container is touched; s
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import is_
 from typing import Any, Final, TypeVar
 
@@ -57,7 +57,13 @@ def copy_sized(value: _T, *, registry: Registry | None = None, label: str = "val
     """
     kind = type(value)
     if kind in LEAVES:
-        return value, _HEAD_BYTES + _NODE_BYTES + _text_bytes(value, kind)
+        return value, _HEAD_BYTES + _NODE_BYTES + (
+            _text_bytes((value,)) if kind is str or kind is bytes else 0
+        )
+    if kind is tuple:  # the arguments of nearly every call
+        text_bytes = _text_bytes(value)  # type: ignore[arg-type]
+        if text_bytes >= 0:
+            return value, _HEAD_BYTES + _NODE_BYTES * (1 + len(value)) + text_bytes  # type: ignore[arg-type]
     copier = _Copier(registry)
     try:
         new = copier.run(value)
@@ -68,9 +74,9 @@ def copy_sized(value: _T, *, registry: Registry | None = None, label: str = "val
 
 def copy_exception(error: BaseException, registry: Registry | None = None) -> BaseException:
     """
-    Return *error* as its caller gets it: by copy if its class can travel, else a `RemoteError` (RPC-25, ERR-07).
+    Return *error* as its caller gets it: by copy if its class can travel, else a `RemoteError`.
 
-    This never fails: an error about an error would hide the first one.
+    This never fails: an error about an error would hide the first one (RPC-25, ERR-07).
     """
     try:
         return copy(error, registry=registry)
@@ -78,10 +84,18 @@ def copy_exception(error: BaseException, registry: Registry | None = None) -> Ba
         return remote_error(error)
 
 
-def _text_bytes(value: Any, kind: type) -> int:
-    if kind is str:
-        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    return len(value) if kind is bytes else 0
+def _text_bytes(items: Iterable[Any]) -> int:
+    """Return the bytes of text in *items* if all are leaves, else -1."""
+    total = 0
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            total += len(item) if item.isascii() else len(item.encode("utf-8", "surrogatepass"))
+        elif kind not in LEAVES:
+            return -1
+        elif kind is bytes:
+            total += len(item)
+    return total
 
 
 class _Copier:
@@ -95,9 +109,7 @@ class _Copier:
         self._registry = registry
         self._memo: dict[int, Any] = {}
         self._plain: list[Any] = []  # shallow copies of lists and dicts whose items wait to be replaced
-        self._shaped: list[
-            tuple[Any, Any, Shape | None]
-        ] = []  # empty target, source or state, how to fill it
+        self._shaped: list[_Shaped] = []  # blank targets whose state waits to be copied
 
     def run(self, root: Any) -> Any:
         new = self._of(root)
@@ -105,85 +117,113 @@ class _Copier:
         while self._plain or self._shaped:
             level += 1
             if level > _LEVELS_MAX:
-                raise Refused(root, f"A value nested deeper than {_LEVELS_MAX:,} levels could not be cloned.")
+                raise _too_deep(root)
             plain, self._plain = self._plain, []
             shaped, self._shaped = self._shaped, []
-            self._fill_plain(plain)
-            for target, source, shape in shaped:
-                self._fill_shaped(target, source, shape)
+            for target in plain:
+                if type(target) is list:
+                    self._fill_list(target)
+                else:
+                    self._fill_dict(target)
+            for waiting in shaped:
+                self._fill_shaped(*waiting)
         return new
 
-    def _fill_plain(self, level: list[Any]) -> None:
-        text_bytes = 0
-        for target in level:
-            if type(target) is list:
-                self.nodes += len(target)
-                for index, child in enumerate(target):
-                    kind = type(child)
-                    if kind is str or kind is bytes:
-                        text_bytes += (
-                            len(child) if kind is bytes or child.isascii() else _text_bytes(child, kind)
-                        )
-                    elif kind not in LEAVES:
-                        target[index] = self._of(child)
-                continue
-            self.nodes += 2 * len(target)
-            odd_keys = False
-            for key, child in target.items():
-                if type(key) is str:
-                    text_bytes += len(key)
-                elif type(key) not in LEAVES:
-                    odd_keys = True
-                kind = type(child)
+    def _fill_list(self, target: list[Any]) -> None:
+        leaves = []
+        for index, child in enumerate(target):
+            kind = type(child)
+            if kind in LEAVES:
                 if kind is str or kind is bytes:
-                    text_bytes += len(child) if kind is bytes or child.isascii() else _text_bytes(child, kind)
-                elif kind not in LEAVES:
-                    target[key] = self._of(child)
-            if odd_keys:
-                self._replace_keys(target)
-        self.text_bytes += text_bytes
+                    leaves.append(child)
+            else:
+                target[index] = self._of(child)
+        self.nodes += len(target)
+        self.text_bytes += _text_bytes(leaves)
 
-    def _replace_keys(self, target: dict[Any, Any]) -> None:
-        items = list(target.items())
-        target.clear()
-        for key, child in items:
-            target[key if type(key) in LEAVES else self._of(key)] = child
+    def _fill_dict(self, target: dict[Any, Any]) -> None:
+        leaves = []
+        odd_keys = False
+        for key, child in target.items():
+            if type(key) is str:
+                leaves.append(key)
+            elif type(key) not in LEAVES:
+                odd_keys = True
+            kind = type(child)
+            if kind in LEAVES:
+                if kind is str or kind is bytes:
+                    leaves.append(child)
+            else:
+                target[key] = self._of(child)
+        if odd_keys:
+            items = list(target.items())
+            target.clear()
+            for key, child in items:
+                target[self._item(key)] = child
+        self.nodes += 2 * len(target)
+        self.text_bytes += _text_bytes(leaves)
 
     def _fill_shaped(self, target: Any, source: Any, shape: Shape | None) -> None:
-        self.nodes += len(source)
         if shape is None:
             target.update([self._item(child) for child in source])
         else:
             shape.fill(target, {name: self._item(child) for name, child in source.items()})
+        self.nodes += len(source)
 
     def _item(self, child: Any) -> Any:
-        kind = type(child)
-        if kind in LEAVES:
-            self.text_bytes += _text_bytes(child, kind)
+        if type(child) in LEAVES:
+            self.text_bytes += _text_bytes((child,))
             return child
         return self._of(child)
 
     def _of(self, source: Any) -> Any:
-        """Return the copy of *source*, which is no leaf; if it is a mutable container its items are still to do."""
-        known = self._memo.get(id(source))
-        if known is not None:
-            return known
-        new = self._begin(source)
-        return self._build(source) if new is None else new
-
-    def _begin(self, source: Any) -> Any:
-        """Return a copy whose items wait, or None if *source* has to be built from the inside out."""
+        """Return the copy of *source*, which is no leaf; the items of a mutable container may still be to do."""
+        memo = self._memo
+        key = id(source)
+        if key in memo:
+            return memo[key]
         kind = type(source)
         new: Any
-        if kind is dict or kind is list:
-            new = source.copy()
+        if kind is dict:
+            new = memo[key] = source.copy()
+            text_bytes = _text_bytes(source.values())
+            if text_bytes >= 0:
+                key_bytes = _text_bytes(source)
+                if key_bytes >= 0:
+                    self.text_bytes += key_bytes + text_bytes
+                    self.nodes += 2 * len(source)
+                    return new
             self._plain.append(new)
-        elif kind is tuple or kind is frozenset:
-            return None
-        elif kind is datetime.datetime:
+            return new
+        if kind is list:
+            new = memo[key] = source.copy()
+            text_bytes = _text_bytes(source)
+            if text_bytes >= 0:
+                self.text_bytes += text_bytes
+                self.nodes += len(source)
+            else:
+                self._plain.append(new)
+            return new
+        new = self._begin(source, kind)
+        return self._build(source) if new is None else new
+
+    def _begin(self, source: Any, kind: type) -> Any:
+        """Return a copy whose items may wait, or None if *source* has to be built from the inside out."""
+        new: Any
+        if kind is tuple or kind is frozenset:
+            text_bytes = _text_bytes(source)
+            if text_bytes < 0:
+                return None
+            self.text_bytes += text_bytes
+            self.nodes += len(source)
+            return source
+        if kind is datetime.datetime:
             if source.utcoffset() is None:
                 raise refuse(source)
             return source
+        if kind is dict or kind is list:
+            new = source.copy()
+            self._plain.append(new)
         elif kind is set:
             new = set()
             self._shaped.append((new, source, None))
@@ -191,92 +231,88 @@ class _Copier:
             new = bytearray(source)
             self.text_bytes += len(new)
         else:
-            shape = shape_of(kind)
-            if shape is None:
-                raise refuse(source)
-            if isinstance(shape, LeafShape):
-                return source
-            if isinstance(shape, AliasShape):
-                new = dict(source)
-                self._plain.append(new)
-            elif isinstance(shape, ExceptionShape):
-                return self._begin_exception(source, shape)
-            elif shape.hashed or isinstance(shape, NamedTupleShape):
-                return None
-            else:
-                new = shape.blank()
-                self._shaped.append((new, shape.take(source), shape))
+            return self._begin_instance(source, kind)
         self._memo[id(source)] = new
         return new
 
-    def _begin_exception(self, source: BaseException, shape: ExceptionShape) -> Any:
-        state = portable_state(source, shape, self._registry)
-        if state is None:
-            new: Any = remote_error(source)
-        elif shape.group:
+    def _begin_instance(self, source: Any, kind: type) -> Any:
+        shape = shape_of(kind)
+        if shape is None:
+            raise refuse(source)
+        new: Any
+        if isinstance(shape, LeafShape):
+            return source
+        if isinstance(shape, AliasShape):
+            new = dict(source)
+            self._plain.append(new)
+        elif isinstance(shape, ExceptionShape):
+            state = portable_state(source, shape, self._registry)
+            if state is None:
+                new = remote_error(source)
+            elif shape.group:
+                return None
+            else:
+                new = shape.blank()
+                self._shaped.append((new, state, shape))
+        elif shape.hashed or isinstance(shape, NamedTupleShape):
             return None
         else:
             new = shape.blank()
-            self._shaped.append((new, state, shape))
+            self._shaped.append((new, shape.take(source), shape))
         self._memo[id(source)] = new
         return new
 
     def _build(self, root: Any) -> Any:
         """Return the copy of *root*, built from the inside out without recursion."""
+        memo = self._memo
         frames = [self._open(root)]
         while True:
-            frame = frames[-1]
-            for child in frame.children:
-                if type(child) in LEAVES:
-                    frame.items.append(self._item(child))
+            _, children, items, _, _ = frames[-1]
+            for child in children:
+                kind = type(child)
+                if kind in LEAVES:
+                    items.append(self._item(child))
                     continue
-                new = self._memo.get(id(child))
-                if new is None:
-                    new = self._begin(child)
+                new = memo[id(child)] if id(child) in memo else self._begin(child, kind)
                 if new is None:
                     if len(frames) >= _LEVELS_MAX:
-                        raise Refused(
-                            root, f"A value nested deeper than {_LEVELS_MAX:,} levels could not be cloned."
-                        )
+                        raise _too_deep(root)
                     frames.append(self._open(child))
                     break
-                frame.items.append(new)
+                items.append(new)
             else:
-                frames.pop()
-                new = self._close(frame)
+                new = self._close(frames.pop())
                 if not frames:
                     return new
-                frames[-1].items.append(new)
+                frames[-1][2].append(new)
 
     def _open(self, source: Any) -> _Frame:
         """Begin to build *source*; an instance is known from now on, so that cycles through it find it."""
         kind = type(source)
         if kind is tuple or kind is frozenset:
-            self.nodes += len(source)
-            return _Frame(source, iter(source))
+            return source, iter(source), [], None, None
         shape = shape_of(kind)
         assert shape is not None, "only what _begin accepted is built"
         if isinstance(shape, NamedTupleShape):
-            self.nodes += len(source)
-            return _Frame(source, iter(source), shape)
+            return source, iter(source), [], shape, None
         if isinstance(shape, ExceptionShape):
-            return _Frame(source, iter(shape.members_of(source)[1]), shape)
+            return source, iter(shape.members_of(source)[1]), [], shape, None
         state = shape.take(source)
-        self.nodes += len(state)
-        new = self._memo[id(source)] = shape.blank()
-        return _Frame(source, iter(state.values()), shape, new, tuple(state))
+        self._memo[id(source)] = shape.blank()
+        return source, iter(state.values()), [], shape, tuple(state)
 
     def _close(self, frame: _Frame) -> Any:
-        source, shape, items = frame.source, frame.shape, frame.items
-        if frame.new is not None:
-            assert shape is not None, "an instance has a shape"
-            shape.fill(frame.new, dict(zip(frame.names, items, strict=True)))
-            return frame.new
-        # A cycle that leads back here through a container has built it already.
-        known = self._memo.get(id(source))
-        if known is not None:
-            return known
+        source, _, items, shape, names = frame
+        self.nodes += len(items)
         new: Any
+        if names is not None:
+            assert shape is not None, "what has names has a shape"
+            new = self._memo[id(source)]
+            shape.fill(new, dict(zip(names, items, strict=True)))
+            return new
+        # A cycle that leads back here through a container has built it already.
+        if id(source) in self._memo:
+            return self._memo[id(source)]
         if isinstance(shape, ExceptionShape):
             new = shape.make_group(shape.members_of(source)[0], items)
             state = portable_state(source, shape, self._registry)
@@ -291,22 +327,12 @@ class _Copier:
         return new
 
 
-class _Frame:
-    """Something that is built when its children are."""
+_Shaped = tuple[Any, Any, Shape | None]
+"""Blank target; elements of a set, or state; how to fill an instance."""
 
-    __slots__ = ("children", "items", "names", "new", "shape", "source")
+_Frame = tuple[Any, Iterator[Any], list[Any], Shape | None, tuple[str, ...] | None]
+"""Something built when its children are: source, children to do, children done, shape, names of the state."""
 
-    def __init__(
-        self,
-        source: Any,
-        children: Iterator[Any],
-        shape: Shape | None = None,
-        new: Any = None,
-        names: tuple[str, ...] = (),
-    ) -> None:
-        self.source = source
-        self.children = children
-        self.items: list[Any] = []
-        self.shape = shape
-        self.new = new
-        self.names = names
+
+def _too_deep(culprit: Any) -> Refused:
+    return Refused(culprit, f"A value nested deeper than {_LEVELS_MAX:,} levels could not be cloned.")

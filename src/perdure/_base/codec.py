@@ -1,0 +1,159 @@
+"""Values to bytes and back: one version byte, then MessagePack. (pure)
+
+Two forms, told apart by the version byte:
+
+    1  plain   MessagePack of the value itself: dicts, lists, and leaves that MessagePack knows, nested a few
+               levels, no container twice. Nearly all values are of this kind, and C code does all the work.
+    2  graph   [classes, kinds, payloads, built, root]: every container is a *node* with a number, and stands in
+               another's payload as a reference. So depth costs no stack, shared references and cycles stay what
+               they are, and a class is named once.
+
+        classes    [[name, number of declared fields, attribute, …], …]
+        kinds      one byte a node, see below
+        payloads   what each node holds, only leaves and references
+        built      numbers of the nodes that cannot be made before what they refer to, in the order to make them
+        root       a leaf or a reference
+
+Invariants: reading runs no code that the data chooses and imports nothing; it makes instances of classes the
+registry names, without their constructors. Data that is damaged gives an error that tells its size, never a part
+of it (KVA-23). Anything this version writes, later versions read.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Final
+
+import msgspec
+
+from perdure import errors
+from perdure._base import graph
+from perdure._base.convert import convert
+from perdure._base.refusal import Refused, as_error
+from perdure._base.registry import Registry
+from perdure._base.shapes import AliasShape, shape_of
+
+PLAIN: Final = 1
+GRAPH: Final = 2
+
+_PLAIN_LEVELS_MAX: Final = 64  # MessagePack is read and written recursively: leave the application its stack
+_PLAIN_LEAVES: Final = frozenset({type(None), bool, int, float, str, bytes})
+
+_NO_CLASSES: Final = Registry()
+
+
+def _no_extensions(code: int, data: memoryview) -> Any:
+    raise ValueError("the plain form has no extensions")
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_plain_decoder: Final = msgspec.msgpack.Decoder(ext_hook=_no_extensions)
+
+
+def dumps(value: Any, registry: Registry | None = None, *, label: str = "value") -> bytes:
+    """
+    Return *value* as bytes.
+
+    Args:
+        value: any value that can travel.
+        registry: names the application's classes.
+        label: what error texts call the value.
+
+    Raises:
+        DataCloneError: something inside cannot be stored; the text names it and the path to it.
+    """
+    if _is_plain(value):
+        try:
+            return b"\x01" + _encoder.encode(value)
+        except (UnicodeEncodeError, OverflowError, RecursionError):
+            pass  # lone surrogates, integers beyond 64 bits, little stack left: the other form has them all
+    try:
+        return b"\x02" + graph.encode(value, _NO_CLASSES if registry is None else registry)
+    except Refused as refused:
+        raise as_error(refused, value, label) from None
+
+
+def loads(data: bytes | memoryview, registry: Registry | None = None, type: Any = None) -> Any:
+    """
+    Return the value that `dumps` made *data* of, as a fresh copy.
+
+    Args:
+        data: what `dumps` returned.
+        registry: knows the application's classes.
+        type: convert the value to this annotation; classes it mentions are known too.
+
+    Raises:
+        DataCloneError: the data is damaged, or names a class that is not known here.
+        TypeError, ValueError: the value does not fit *type*.
+    """
+    if registry is None:
+        registry = _NO_CLASSES
+    if type is not None:
+        return convert(_read(data, registry.allowing(type)), type)
+    return _read(data, registry)
+
+
+def _read(data: bytes | memoryview, registry: Registry) -> Any:
+    form = data[0] if data else 0
+    try:
+        if form == PLAIN:
+            return _plain_decoder.decode(memoryview(data)[1:])
+        if form == GRAPH:
+            return graph.decode(memoryview(data)[1:], registry)
+    except errors.DataCloneError:
+        raise
+    except RecursionError:
+        raise errors.DataCloneError(
+            f"The stored value ({len(data):,} bytes) could not be read: there is too little stack left."
+        ) from None
+    except Exception:
+        # Whatever it is, its text may quote the data.
+        raise errors.DataCloneError(
+            f"The stored value is corrupt: {_size(data)} do not make a value."
+        ) from None
+    if form > GRAPH:
+        raise errors.DataCloneError(
+            f"The stored value is corrupt, or a newer version of Perdure wrote it: {_size(data)} of format {form}, "
+            f"where this version knows up to {GRAPH}."
+        )
+    raise errors.DataCloneError(
+        f"The stored value is corrupt: {_size(data)} that begin with no known format."
+    )
+
+
+def _size(data: bytes | memoryview) -> str:
+    return "1 byte" if len(data) == 1 else f"{len(data):,} bytes"
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether MessagePack alone gives *value* back as it is: every type exact, no container twice."""
+    kind = type(value)
+    if kind in _PLAIN_LEAVES:
+        return True
+    seen: set[int] = set()
+    level: list[Any] = [value]
+    for _ in range(_PLAIN_LEVELS_MAX):
+        inner: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                if not _PLAIN_LEAVES.issuperset(map(type, item)):
+                    return False
+                children = item.values()
+            elif kind is list:
+                children = item
+            elif kind is datetime.datetime and item.tzinfo is datetime.UTC and not item.fold:
+                continue
+            elif isinstance(shape_of(kind), AliasShape):
+                children = item.values()
+            else:
+                return False
+            if id(item) in seen:
+                return False
+            seen.add(id(item))
+            if not _PLAIN_LEAVES.issuperset(map(type, children)):
+                inner += [child for child in children if type(child) not in _PLAIN_LEAVES]
+        if not inner:
+            return True
+        level = inner
+    return False
