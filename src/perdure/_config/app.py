@@ -185,16 +185,12 @@ def _at_class(cls: type, file: str, code: str, message: str, help: str | None = 
         lines, number = inspect.getsourcelines(cls)
     except (OSError, TypeError):
         return Problem(code, message, file=file, help=help)
-    for offset, line in enumerate(lines):  # decorators stand before it
-        column = line.find(f"class {cls.__name__}")
-        if column >= 0:
-            break
-    else:
-        offset, column, line = 0, 0, lines[0]
-    at = column + 1 + len("class ")
-    return Problem(
-        code, message, "error", file, number + offset, at, len(cls.__name__), line.rstrip("\n"), help=help
-    )
+    head = f"class {cls.__name__}"
+    # Decorators stand before it.
+    offset = next((index for index, line in enumerate(lines) if head in line), 0)
+    line = lines[offset].rstrip("\n")
+    column = line.find(head) + 1 + len("class ")
+    return Problem(code, message, "error", file, number + offset, column, len(cls.__name__), line, help=help)
 
 
 # --- importing ------------------------------------------------------------------------------------------
@@ -204,13 +200,12 @@ def _import(project: Project) -> types.ModuleType:
     main = project.main.resolve()
     folder = str(main.parent)
     name = main.stem
-    other = sys.modules.get(name)
-    if other is not None or name in sys.builtin_module_names:
+    if name in sys.modules or name in sys.stdlib_module_names:
         raise ProblemsFound(
             [
                 Problem(
                     "app/module-name-taken",
-                    f'{shown(project.main)} cannot be imported as "{name}": a module of that name is in use already',
+                    f'{shown(project.main)} cannot be imported as "{name}": another module has that name',
                     file=shown(project.main),
                     help='give the file another name, for instance "app.py"',
                 )

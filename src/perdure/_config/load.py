@@ -76,7 +76,7 @@ def load_project(
                 [
                     Problem(
                         "config/duplicate-binding",
-                        f'"{binding.name}" is a binding and a variable of {where_from}; env can hold one of them',
+                        f'"{binding.name}" is a binding and a variable of {where_from}; env can hold one',
                         help="give one of them another name",
                     )
                 ]

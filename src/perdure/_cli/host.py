@@ -1,0 +1,197 @@
+"""Runs a prepared application in this process until it is told to stop. (edge)"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from perdure._base import limits
+from perdure._cli import exits
+from perdure._cli.console import has_colour, now
+from perdure._cli.failures import failure_text
+from perdure._cli.options import RunOptions
+from perdure._cli.output import json_line, request_line
+from perdure._cli.prepare import Prepared, data_problem
+from perdure._config.problem import ProblemsFound
+from perdure._http.asgi import HttpApp
+from perdure._http.convert import RequestLine
+
+EXIT_GRACE_S = 5.0
+"""After everything is stopped, threads of the application may hold the process this long."""
+DESCRIPTORS_WANTED = 1 << 20
+
+
+async def host(
+    prepared: Prepared,
+    options: RunOptions,
+    sockets: Sequence[socket.socket],
+    *,
+    on_ready: Callable[[], None],
+    on_server: Callable[[Callable[[], None]], None] = lambda stop: None,
+    signals: bool = True,
+) -> int:
+    """
+    Start the runtime, serve until stopped, stop the runtime; return the exit code.
+
+    Args:
+        prepared: the imported application.
+        options: of the run.
+        sockets: what to accept connections on.
+        on_ready: called when requests are answered.
+        on_server: is given the function that asks the server to stop.
+        signals: stop on SIGINT and SIGTERM.
+
+    Raises:
+        ProblemsFound: the data folder cannot be used; nothing was touched.
+    """
+    from perdure.runtime import Runtime
+
+    from perdure._http.limits import HttpLimits
+    from perdure._http.server import Server
+
+    project, app = prepared.project, prepared.app
+    failed: list[BaseException] = []
+    stops: list[Callable[[], None]] = []
+
+    def on_failure(error: BaseException) -> None:
+        failed.append(error)
+        for stop in stops:
+            stop()
+
+    runtime = Runtime(
+        app.classes.values(),
+        bindings=app.bindings,
+        worker=app.worker,
+        data=prepared.data,
+        env=project.vars,
+        name=project.name,
+        modules=app.modules,
+        debug=options.debug,
+        slow_ms=options.slow_ms,
+        declared=project.declared,
+        on_failure=on_failure,
+    )
+    handle = runtime.handle
+    if project.assets is not None:
+        from perdure._cli.assets import Assets
+
+        handle = Assets(project.assets, handle).handle
+    on_request = request_printer(options)
+    drain_s = limits.RELOAD_DRAIN_S if options.debug else options.drain
+    server = Server(
+        HttpApp(handle, debug=options.debug, on_request=on_request),
+        sockets=sockets,
+        drain_s=drain_s,
+        limits=HttpLimits(body_bytes=options.max_body),
+        on_request=on_request,
+        signals=signals,
+    )
+    stops.append(server.stop)
+    try:
+        await runtime.start()
+    except Exception as error:
+        raise (
+            error if isinstance(error, ProblemsFound) else ProblemsFound([data_problem(error, prepared.data)])
+        ) from error
+    on_server(server.stop)
+    try:
+        await server.run(ready=on_ready)
+    finally:
+        await runtime.stop(drain_s=drain_s)
+    if failed:
+        raise ProblemsFound([data_problem(failed[0], prepared.data)])
+    return exits.OK
+
+
+def run_here(
+    prepared: Prepared,
+    options: RunOptions,
+    sockets: Sequence[socket.socket],
+    *,
+    on_ready: Callable[[], None],
+    on_server: Callable[[Callable[[], None]], None] = lambda stop: None,
+    on_stopped: Callable[[], None] = lambda: None,
+    signals: bool = True,
+) -> int:
+    """Run `host` on an event loop of its own, as this whole process's work."""
+    from perdure._http.server import run
+
+    async def work() -> int:
+        try:
+            return await host(
+                prepared, options, sockets, on_ready=on_ready, on_server=on_server, signals=signals
+            )
+        finally:
+            on_stopped()
+            end_soon()
+
+    raise_descriptor_limit()
+    return run(work())
+
+
+def request_printer(options: RunOptions) -> Callable[[RequestLine], None]:
+    """Return what prints one line a request, and below it what failed."""
+    colour = has_colour(sys.stdout)
+    raw = getattr(sys.stdout, "raw_stream", sys.stdout)
+
+    def text(line: RequestLine) -> None:
+        shown = request_line(line.method, line.path, line.status, line.ms, colour=colour)
+        if line.error is not None and not line.disconnected:
+            shown += "\n" + failure_text(line.error, line.reference, colour=colour)
+        write(sys.stdout, shown)  # through the marked stream: it ends an object's unfinished line
+
+    def as_json(line: RequestLine) -> None:
+        failed = line.error is not None and not line.disconnected
+        write(
+            raw,
+            json_line(
+                {
+                    "time": now(),
+                    "level": "error" if failed else "info",
+                    "event": "request",
+                    "method": line.method,
+                    "path": line.path,
+                    "status": line.status,
+                    "ms": round(line.ms, 3),
+                    "reference": line.reference,
+                    "exception": failure_text(line.error, "", colour=False)
+                    if line.error and failed
+                    else None,
+                }
+            ),
+        )
+
+    def write(stream: TextIO, shown: str) -> None:
+        # Whoever read our output may be gone; that is no reason to fail a request.
+        with contextlib.suppress(OSError, ValueError):
+            stream.write(shown + "\n")
+            stream.flush()
+
+    return as_json if options.log_format == "json" else text
+
+
+def raise_descriptor_limit() -> None:
+    """Let the process open as many files as the system allows: two or three for each open object."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def end_soon() -> None:
+    """End the process a little later even if a thread of the application never does: all is safe by now."""
+
+    def end() -> None:
+        print("a thread of the application does not end; leaving it", file=sys.stderr, flush=True)
+        os._exit(exits.OK)
+
+    timer = threading.Timer(EXIT_GRACE_S, end)
+    timer.daemon = True
+    timer.start()

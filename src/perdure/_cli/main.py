@@ -1,0 +1,218 @@
+"""The command `perdure`: options in, exit code out. (edge)
+
+Implementations are imported by the command that needs them, so that `--help` and a mistyped option answer
+at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any, TypeVar
+
+import click
+
+from perdure._cli import exits
+from perdure._cli.options import RunOptions
+from perdure._config.problem import Problem, ProblemsFound
+from perdure._config.settings import SETTINGS, Setting, of_command, size_bytes
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """A number of bytes, as `64KiB` or `100MB` too."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return size_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _type(setting: Setting) -> Any:
+    if setting.choices:
+        return click.Choice(setting.choices)
+    match setting.name:
+        case "port":
+            return click.IntRange(0, 65535)
+        case "max_body":
+            return Size()
+        case "drain":
+            return click.FloatRange(0)
+        case "slow_ms":
+            return click.IntRange(0)
+        case _:
+            return str
+
+
+def settings_of(command: str) -> Callable[[F], F]:
+    """Give a command the options that the table of settings has for it."""
+
+    def decorate(function: F) -> F:
+        for setting in reversed(of_command(command)):
+            flags: dict[str, Any] = {"help": setting.help, "envvar": setting.variable}
+            names = [setting.option, setting.name]
+            if setting.kind is bool:
+                flags |= {"is_flag": True, "default": setting.default}
+                if setting.is_flag_off:
+                    names[0] = f"--{setting.name}/{setting.option}"
+            else:
+                flags |= {"type": _type(setting), "default": setting.default, "metavar": setting.metavar}
+                flags |= {"multiple": setting.kind is list, "show_default": setting.default not in (None, ())}
+            function = click.option(*names, **flags)(function)
+        return function
+
+    return decorate
+
+
+def version() -> str:
+    """Return the installed version."""
+    try:
+        return metadata.version("perdure")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"perdure {version()}")
+        ctx.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
+)
+def cli() -> None:
+    """Durable objects for Python: run an application, check it, begin a new one."""
+
+
+@cli.command(short_help="Run an application and reload it when its files change.")
+@click.argument("path", default=".")
+@settings_of("dev")
+def dev(path: str, reload: bool, **given: Any) -> int:
+    """
+    Run the application in PATH and reload it when its files change.
+
+    PATH is a Python file, or a folder with wrangler.jsonc, wrangler.json, wrangler.toml or a pyproject.toml
+    with [tool.perdure]; by default the current folder. State is kept over reloads and restarts.
+    """
+    options = _options("dev", path, given)
+    if reload:
+        from perdure._cli.supervise import supervise
+
+        return supervise(options)
+    from perdure._cli.run import run
+
+    return run(options)
+
+
+@cli.command(short_help="Run an application in production.")
+@click.argument("path", default=".")
+@settings_of("serve")
+def serve(path: str, **given: Any) -> int:
+    """
+    Run the application in PATH in production: no reload, and nothing internal is shown to clients.
+
+    SIGTERM and Ctrl-C let running requests finish, confirm what was written and end with exit code 0.
+    """
+    from perdure._cli.run import run
+
+    return run(_options("serve", path, given))
+
+
+@cli.command(short_help="Check configuration, imports and migrations.")
+@click.argument("path", default=".")
+@settings_of("check")
+def check(path: str, json: bool, **given: Any) -> int:
+    """
+    Check the application in PATH: its configuration, that it can be imported, and its migrations.
+
+    Every problem is shown; the exit code is 1 when one of them would stop a start. Nothing is changed.
+    """
+    from perdure._cli import check as implementation
+
+    return implementation.check(_options("check", path, given), as_json=json)
+
+
+@cli.command(short_help="Begin a new application.")
+@click.argument("dir", default=".")
+@settings_of("init")
+def init(dir: str, template: str) -> int:
+    """Write a first application into DIR, by default the current folder. No file is ever overwritten."""
+    from perdure._cli import init as implementation
+
+    return implementation.init(dir, template)
+
+
+def _options(command: str, path: str, given: dict[str, Any]) -> RunOptions:
+    return RunOptions(path=path, command=command, **given)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Return the exit code of one command; whatever the user did wrong is told in the one form."""
+    try:
+        code = cli.main(args=arguments, prog_name="perdure", standalone_mode=False)
+        return code if isinstance(code, int) else exits.OK
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return exits.OK
+    except click.UsageError as error:
+        return _tell([_usage_problem(error)])
+    except click.ClickException as error:
+        return _tell([Problem("usage/error", error.format_message())])
+    except ProblemsFound as error:
+        return _tell(error.problems)
+    except (click.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # `perdure check --json | head`: the reader has gone, and Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.PROBLEMS
+
+
+def _tell(problems: Any) -> int:
+    from perdure._cli.console import has_colour
+    from perdure._cli.output import problems_text
+
+    print(problems_text(problems, colour=has_colour(sys.stderr)), file=sys.stderr)
+    return exits.exit_code(problems)
+
+
+def _usage_problem(error: click.UsageError) -> Problem:
+    from perdure._config.problem import did_you_mean
+
+    command = error.ctx.command_path if error.ctx is not None else "perdure"
+    hint = None
+    code = "usage/argument"
+    if isinstance(error, click.NoSuchOption):
+        code = "usage/no-such-option"
+        message = f"{command} has no option {error.option_name}"
+        known = [setting.option for setting in SETTINGS if command.endswith(setting.commands)]
+        hint = did_you_mean(error.option_name, known)
+    elif error.ctx is not None and error.ctx.command is cli and "No such command" in error.message:
+        code = "usage/no-such-command"
+        name = error.message.split("'")[1]
+        message = f'there is no command "{name}"'
+        hint = did_you_mean(name, cli.commands)
+    else:
+        message = error.format_message().rstrip(".")
+        message = message[:1].lower() + message[1:]
+    return Problem(code, message, hint=hint, help=f"`{command} --help` shows what there is")

@@ -1,0 +1,42 @@
+"""What a run was asked for, in one value that also travels to the process of a reload. (pure)"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from perdure._base import limits
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The settings of `dev` or `serve`."""
+
+    path: str = "."
+    command: str = "serve"
+    host: str = "127.0.0.1"
+    port: int = 8787
+    data: str | None = None
+    config: str | None = None
+    env: str | None = None
+    var: tuple[str, ...] = ()
+    log_level: str = "info"
+    log_format: str = "text"
+    drain: float = limits.DRAIN_S
+    max_body: int = limits.HTTP_BODY_BYTES_MAX
+    slow_ms: int = limits.SLOW_STEP_MS
+
+    @property
+    def debug(self) -> bool:
+        """Failing requests show what broke; never in production."""
+        return self.command == "dev"
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> RunOptions:
+        data: dict[str, Any] = json.loads(text)
+        return cls(**{**data, "var": tuple(data["var"])})

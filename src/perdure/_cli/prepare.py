@@ -1,0 +1,95 @@
+"""What every start does before it touches the data: read, import, plan. (edge)"""
+
+from __future__ import annotations
+
+import pathlib
+from dataclasses import dataclass
+
+from perdure._cli.options import RunOptions
+from perdure._config.app import LoadedApp, load_app
+from perdure._config.load import load_project, read_record, shown
+from perdure._config.plan import Plan, plan
+from perdure._config.problem import Problem, ProblemsFound
+from perdure._config.project import Project
+from perdure.errors import DataFolderError, DataFolderInUse, PerdureError, StorageFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An application that is imported and fits its data folder."""
+
+    project: Project
+    app: LoadedApp
+    data: pathlib.Path
+    plan: Plan
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return (*self.project.warnings, *self.app.problems, *self.plan.problems)
+
+
+def read(options: RunOptions) -> Project:
+    """Return the project of a run, from its files alone."""
+    return load_project(options.path, config=options.config, environment=options.env, variables=options.var)
+
+
+def data_folder(options: RunOptions, project: Project) -> pathlib.Path:
+    return pathlib.Path(options.data).absolute() if options.data is not None else project.default_data
+
+
+def load(project: Project) -> LoadedApp:
+    """Import the application; the public base classes are found here, above the configuration."""
+    from perdure.durable_object import DurableObject, WorkerEntrypoint
+
+    return load_app(project, object_base=DurableObject, worker_base=WorkerEntrypoint)
+
+
+def planned(project: Project, app: LoadedApp, data: pathlib.Path) -> Plan:
+    """Return what a start would do to the data folder, which is only looked at."""
+    try:
+        record = read_record(data)
+    except (DataFolderError, OSError) as error:
+        raise ProblemsFound([data_problem(error, data)]) from None
+    return plan(
+        project.declared,
+        record,
+        name=project.name,
+        defined=tuple(app.classes),
+        bindings=app.bound,
+        file=shown(project.main),
+    )
+
+
+def prepare(options: RunOptions) -> Prepared:
+    """
+    Return the application ready to be started.
+
+    Raises:
+        ProblemsFound: all that stands in its way; the data folder was not touched.
+    """
+    project = read(options)
+    app = load(project)
+    data = data_folder(options, project)
+    steps = planned(project, app, data)
+    if steps.errors:
+        raise ProblemsFound(steps.errors)
+    return Prepared(project, app, data, steps)
+
+
+def data_problem(error: BaseException, data: pathlib.Path) -> Problem:
+    """Return how an error of a start is told."""
+    if isinstance(error, DataFolderInUse):
+        return Problem(
+            "data/in-use", str(error), help="stop the other one, or choose another folder with --data"
+        )
+    if isinstance(error, StorageFailed):
+        return Problem("storage/failed", str(error), help="look at the disk; what was confirmed is safe")
+    if isinstance(error, PerdureError):
+        return Problem("data/unusable", str(error))
+    if isinstance(error, OSError):
+        return Problem(
+            "data/unusable",
+            f"the data folder {shown(data)} cannot be used: {error.strerror or error}",
+            help="choose another with --data",
+        )
+    raise error
