@@ -75,7 +75,7 @@ async def send(request: Request) -> Response:
         response = await client.send(_outgoing(client, request), stream=True)
     except Exception as error:
         raise _translated(error, request) from error
-    return _incoming(response, request)
+    return _incoming(response, request, client)
 
 
 async def close() -> None:
@@ -109,6 +109,8 @@ def _client() -> httpx.AsyncClient:
 def _outgoing(client: httpx.AsyncClient, request: Request) -> httpx.Request:
     body = request.body
     headers = [pair for pair in to_wire(request.headers) if pair[0] not in _NOT_FORWARDED]
+    # What may come back compressed is decoded here: only httpx knows which codings it can.
+    headers = [pair for pair in headers if pair[0] != b"accept-encoding" or pair[1] == b"identity"]
     content: bytes | AsyncIterator[bytes] | None = None
     if body is not None:
         content = body if body.data is None else body.take().data
@@ -117,13 +119,15 @@ def _outgoing(client: httpx.AsyncClient, request: Request) -> httpx.Request:
     return client.build_request(request.method, request.url, headers=headers, content=content)
 
 
-def _incoming(response: httpx.Response, request: Request) -> Response:
+def _incoming(response: httpx.Response, request: Request, client: httpx.AsyncClient) -> Response:
     headers = from_wire(response.headers.raw)
+    codings = {coding.strip().lower() for coding in ",".join(headers.get_all("content-encoding")).split(",")}
+    known = {coding.strip() for coding in client.headers["accept-encoding"].split(",")}
+    decoded = codings <= known
     body: Body | None = None
-    stream = _Stream(response, request)
     if request.method != "HEAD" and response.status_code not in NULL_BODY_STATUSES:
-        body = Body(source=stream)
-        if "content-encoding" in headers:  # told of the bytes on the wire, which are not the reader's
+        body = Body(source=_Stream(response, request, decoded))
+        if decoded:  # told of the bytes on the wire, which are not the reader's
             headers.delete("content-encoding")
             headers.delete("content-length")
     return make_response(response.status_code, headers, body, response.reason_phrase, request.url)
@@ -134,10 +138,10 @@ class _Stream:
 
     __slots__ = ("_chunks", "_loop", "_request", "_response")
 
-    def __init__(self, response: httpx.Response, request: Request) -> None:
+    def __init__(self, response: httpx.Response, request: Request, decoded: bool) -> None:
         self._response = response
         self._request = request
-        self._chunks = response.aiter_bytes()
+        self._chunks = response.aiter_bytes() if decoded else response.aiter_raw()
         self._loop = asyncio.get_running_loop()
 
     def __aiter__(self) -> _Stream:

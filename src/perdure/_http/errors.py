@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import html
 import secrets
-import traceback
 from typing import Any, Literal, TypeAlias
 
 from perdure._http.page import error_page
-from perdure._http.trace import Failure, describe, kind_of, message_of
+from perdure._http.trace import Failure, describe, kind_of, message_of, stack_text
 from perdure._web.response import reason
 from perdure.web import Request, Response
 
@@ -111,13 +110,7 @@ def _text(
         lines.append(f"  --> {place.file}:{place.line} in {place.function}")
         if place.code:
             lines.append(f"      {place.code}")
-    lines += [
-        "",
-        "".join(traceback.format_exception(error, limit=-40)).rstrip(),
-        "",
-        f"reference: {reference}",
-        "",
-    ]
+    lines += ["", stack_text(error), "", f"reference: {reference}", ""]
     return "\n".join(lines)
 
 

@@ -76,6 +76,21 @@ def describe(error: BaseException) -> list[Failure]:
     return found
 
 
+def stack_text(error: BaseException) -> str:
+    """Return the traceback as Python prints it, without the steps inside Perdure on the way to user code."""
+    whole = traceback.TracebackException.from_exception(error, compact=True)
+    waiting = [whole]
+    while waiting:
+        part = waiting.pop()
+        last = part.stack[-1:]
+        part.stack[:-1] = [step for step in part.stack[:-1] if not step.filename.startswith(_PACKAGE)]
+        if len(part.stack) > ERROR_FRAMES_MAX:
+            part.stack[:] = [*part.stack[: ERROR_FRAMES_MAX // 3], *part.stack[-2 * ERROR_FRAMES_MAX // 3 :]]
+        assert part.stack[-1:] == last, "where it was raised is always told"
+        waiting += [*(part.exceptions or ()), *filter(None, (part.__cause__, part.__context__))]
+    return "".join(whole.format()).rstrip()
+
+
 def message_of(error: BaseException) -> str:
     """Return the text of *error*, even if its `__str__` fails."""
     try:

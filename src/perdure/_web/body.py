@@ -7,6 +7,7 @@ so that two readers never share one stream by accident; `clone()` is the way to 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Set
 from typing import Any, Final, TypeAlias
@@ -23,6 +24,7 @@ USED: Final = (
     "Body has already been used. It can only be used once. Use tee() first if you need to read it twice."
 )
 DISTURBED: Final = "This stream is disturbed (has already been read from), and cannot be used as a body."
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class BodyError(PerdureError):
@@ -123,7 +125,7 @@ def make_body(init: Any) -> tuple[Body | None, str | None]:
     if init is None:
         return None, None
     if isinstance(init, str):
-        return Body(init.encode()), "text/plain;charset=UTF-8"
+        return Body(_utf8(init)), "text/plain;charset=UTF-8"
     if isinstance(init, Body):
         return init.take(), None
     if isinstance(init, (bytes, bytearray, memoryview)):
@@ -138,9 +140,16 @@ def make_body(init: Any) -> tuple[Body | None, str | None]:
     )
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate has no UTF-8; the standard sends U+FFFD for it
+        return _SURROGATE.sub("\ufffd", text).encode()
+
+
 def _bytes(chunk: Any) -> bytes:
     if isinstance(chunk, str):
-        return chunk.encode()
+        return _utf8(chunk)
     if isinstance(chunk, (bytes, bytearray, memoryview)):
         return bytes(chunk)
     raise TypeError(f"A body stream gives bytes or str; it gave {type(chunk).__name__}.")
