@@ -4,9 +4,9 @@
     ├── DataCloneError (TypeError)       a value that cannot be stored or sent
     ├── SqlError                         what SQLite said, in Cloudflare's form
     ├── StorageError                     a store or transaction used in a way it does not allow
+    │   ├── StorageReset                 writes could not be committed: the object was reset
     │   └── StorageFailed                the disk failed: nothing more can be made durable
     ├── ObjectReset                      the instance that served the call is gone (`durable_object_reset`)
-    │   └── StorageReset                 … because its writes could not be committed
     ├── Overloaded                       do not retry soon (`overloaded`)
     ├── Disconnected                     a transient break: retry idempotent work on a new stub (`retryable`)
     ├── RemoteError                      an exception of a class that the caller's side does not know
@@ -49,7 +49,9 @@ class SqlError(PerdureError):
         offset: byte offset of the token the error is about, or -1.
     """
 
-    def __init__(self, message: str, code: str = "SQLITE_ERROR", extended_code: str = "", offset: int = -1) -> None:
+    def __init__(
+        self, message: str, code: str = "SQLITE_ERROR", extended_code: str = "", offset: int = -1
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.extended_code = extended_code or code
@@ -60,6 +62,14 @@ class StorageError(PerdureError):
     """Storage was used in a way that its state does not allow."""
 
 
+class StorageReset(StorageError):
+    """
+    The object was reset because writes of it could not be committed or made durable (GATE-09, SQL-26).
+
+    `durable_object_reset` is not set, as workerd does not set it for this one.
+    """
+
+
 class StorageFailed(StorageError):
     """The disk failed in a way after which nothing can be called durable; the runtime must be restarted."""
 
@@ -68,10 +78,6 @@ class ObjectReset(PerdureError):
     """The object's instance was dropped at once: by `ctx.abort()` or by a failure (LIFE-15)."""
 
     durable_object_reset = True
-
-
-class StorageReset(ObjectReset):
-    """The object was reset because writes of it could not be committed or made durable (GATE-09, SQL-26)."""
 
 
 class Overloaded(PerdureError):

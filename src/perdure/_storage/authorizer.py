@@ -115,7 +115,11 @@ def may(action: int, first: str | None, second: str | None, database: str | None
         # Virtual tables' own temporary structures go through "main"; "temp" is only ever asked for by users.
         return DENY
     if action in _WITH_NAME:
-        return DENY if is_reserved(first) or (action in (CREATE_INDEX, CREATE_TRIGGER) and is_reserved(second)) else OK
+        return (
+            DENY
+            if is_reserved(first) or (action in (CREATE_INDEX, CREATE_TRIGGER) and is_reserved(second))
+            else OK
+        )
     if action in (SELECT, RECURSIVE):
         return OK
     if action == FUNCTION:

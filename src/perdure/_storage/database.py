@@ -46,6 +46,9 @@ _CRITICAL: Final = frozenset(
 BaseCursor = apsw.Cursor
 Error = apsw.Error
 COMPLETE: Final = apsw.ExecutionCompleteError
+STOPPED: Final = apsw.ExecTraceAbort
+ANY_BINDINGS: Final = apsw._null_bindings
+"""Stands for as many NULL parameters as a statement has."""
 
 
 def own(sql: str) -> str:
@@ -113,7 +116,16 @@ class Database:
         writes: (action, table, column) that the statement being prepared will write; for row counts.
     """
 
-    __slots__ = ("_connection", "_cursor", "_path", "_vacuuming", "execute", "frames", "internal", "refused_transaction")
+    __slots__ = (
+        "_connection",
+        "_cursor",
+        "_path",
+        "_vacuuming",
+        "execute",
+        "frames",
+        "internal",
+        "refused_transaction",
+    )
 
     def __init__(self, path: str, frames: int = 0) -> None:
         self._path = path

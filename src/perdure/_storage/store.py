@@ -29,6 +29,7 @@ VIOLATION: Final = (
     "Durable Object was reset and rolled back to its last known good state because the application left the "
     "database in a state where constraints were violated: "
 )
+CANCELED: Final = "SQLite query was canceled because the database was deleted."
 EARLIER_CRITICAL: Final = "Cannot commit transaction due to an earlier SQL critical error"
 
 
@@ -76,15 +77,15 @@ class Store:
         "wants_checkpoint",
     )
 
-    def __init__(self, engine: StorageEngine, key: bytes, path: str) -> None:
+    def __init__(self, engine: StorageEngine, key: bytes, path: str, number: int = 0) -> None:
         self.engine = engine
         self.key = key
         self.path = path
         self.name: str | None = None
         self.database: Database | None = None
         self.owner: Owner | None = None
-        self.gate = OutputGate()
-        self.number = 0
+        self.gate = OutputGate(number)
+        self.number = number
         self.in_turn = False
         self.depth = 0  # explicit transactions and savepoints that are open
         self.critical: BaseException | None = None
@@ -191,6 +192,12 @@ class Store:
         except StorageError as error:
             self.break_(error)
             return
+        self._committed()
+
+    def _committed(self) -> None:
+        """Hand the frames of the commit that has just happened to the journal."""
+        database = self.database
+        assert database is not None
         self.number = number = self.number + 1
         frames = database.frames
         if frames == self.journaled:
@@ -238,6 +245,22 @@ class Store:
             # The number that the rolled-back turn had promised becomes a commit of nothing.
             self.number += 1
             self._commit_nothing(self.number)
+
+    def erase(self) -> None:
+        """Empty the database, as a commit of its own; what the open turn had written is gone (KVA-16)."""
+        database = self.database or self.open()
+        if self.critical is not None:
+            raise self.critical
+        self.finalise_cursors(CANCELED)
+        self.rollback()
+        self.gate.issue(self.number + 1)
+        try:
+            database.erase()
+        except Error as error:
+            self.break_(StorageReset(str(translate(error))))
+            raise self.critical or translate(error) from None
+        self.kv_exists = False
+        self._committed()
 
     def failed_statement(self, error: BaseException) -> None:
         """Look whether a failed statement took the whole transaction with it (SQL-29), and break if so."""
@@ -331,7 +354,7 @@ class Store:
                 self.engine.journal.checkpointed(self, number)
             self.engine.settled(self)
 
-        self.engine.sync_store(self._sync_fd, self.path, self.provisional, synced)
+        self.engine.sync_store(self, self._sync_fd, synced)
         return True
 
     def journal_again(self) -> None:

@@ -1,0 +1,32 @@
+"""Observer: all that the engine tells about itself. Methods do nothing; override the ones you need. (pure)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perdure._base.current import Running
+
+
+class Observer:
+    """Hears of what nobody awaits. `event` has the `method` it was for."""
+
+    def event_failed(self, live: Running, event: Any, error: BaseException) -> None:
+        """A handler raised; its caller gets a copy of *error*."""
+
+    def construct_failed(self, live: Running, error: BaseException) -> None:
+        """`__init__` raised; every waiting call fails with *error*."""
+
+    def object_reset(self, live: Running, error: BaseException) -> None:
+        """The object was dropped at once."""
+
+    def object_evicted(self, live: Running) -> None:
+        """The object was dropped because it was idle."""
+
+    def background_failed(self, label: str, error: BaseException) -> None:
+        """A `wait_until` task failed; *label* names whose it was."""
+
+    def step_blocked(self, live: Running, method: str, place: str, stack: str, blocked_s: float) -> None:
+        """One step of user code has kept the loop for *blocked_s*; *place* is its file and line."""
+
+    def storage_failed(self, error: BaseException) -> None:
+        """Nothing can be made durable any more."""

@@ -1,0 +1,57 @@
+"""What can wake an object, as a closed list. (pure)
+
+The engine asks an event three things: run yourself on this instance, pack what came of it for the caller,
+and mark an error for the caller. What a request or a value is, only the public API knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from perdure._base.awaitables import Call
+
+
+class Event:
+    """
+    One delivery to an object.
+
+    Attributes:
+        future: what the caller awaits.
+        run: called with the instance; its result is awaited if it can be.
+        pack: turns the result into what the caller gets; runs before the output gate is waited for.
+        method: for logs and errors.
+    """
+
+    __slots__ = ("future", "method", "pack", "run", "task")
+
+    errors_are_remote_on_reset: ClassVar[bool] = False
+    """Whether the error of a reset, too, is marked `remote` for the caller (so it is with fetch)."""
+
+    def __init__(
+        self, future: Call, method: str, run: Callable[[Any], Any], pack: Callable[[Any], Any]
+    ) -> None:
+        self.future = future
+        self.method = method
+        self.run = run
+        self.pack = pack
+        self.task: Any = None
+
+
+class RpcEvent(Event):
+    """A method call or a property read (RPC-04, RPC-05)."""
+
+    __slots__ = ()
+
+
+class FetchEvent(Event):
+    """An HTTP request (STB-04)."""
+
+    __slots__ = ()
+    errors_are_remote_on_reset = True
+
+
+class InternalEvent(Event):
+    """Code of the runtime's own tools that runs inside the object, with the object's gates."""
+
+    __slots__ = ()

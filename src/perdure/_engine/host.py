@@ -1,0 +1,187 @@
+"""Host: the objects of one runtime, by namespace and id, and the order of start and stop. (cooperative)
+
+Invariant: at most one live object for an id; it is in its space's table from its first event until it is
+evicted or broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from perdure._base import ids, limits
+from perdure._base.clock import Clock, Timer
+from perdure._base.observer import Observer
+from perdure._base.registry import Registry
+from perdure._engine import lifecycle
+from perdure._engine.live import Live
+from perdure._engine.turn import TaskFactory
+from perdure._storage.engine import StorageEngine
+from perdure._storage.layout import namespace_folder
+from perdure.errors import Disconnected, StorageFailed
+
+SHUTTING_DOWN = "The server is shutting down. Retry the request."
+
+Factory = Callable[[Live], Any]
+_SWEEP_S = 0.1  # objects that fall due together are evicted together
+
+
+class Space:
+    """One namespace: its key, the factory of its instances, and its live objects."""
+
+    __slots__ = ("_folder", "class_name", "factory", "host", "key", "lives", "unique_key")
+
+    def __init__(self, host: Host, class_name: str, unique_key: str, factory: Factory) -> None:
+        self.host = host
+        self.class_name = class_name
+        self.unique_key = unique_key
+        self.key = ids.namespace_key(unique_key)
+        self.factory = factory
+        self.lives: dict[bytes, Live] = {}
+        self._folder = namespace_folder(unique_key)
+
+    def live(self, object_id: bytes, name: str | None) -> Live:
+        """Return the live object of *object_id*; making the entry makes no instance yet (NS-02)."""
+        live = self.lives.get(object_id)
+        if live is None:
+            if self.host.failed is not None:
+                raise self.host.failed
+            live = self.lives[object_id] = Live(self.host, self, object_id, name)
+        return live
+
+    def remove(self, live: Live) -> None:
+        """Forget *live*; the next event for its id makes another."""
+        if self.lives.get(live.id) is live:
+            del self.lives[live.id]
+
+    def store_key(self, object_id: bytes) -> bytes:
+        """Name of the object's store in the data folder."""
+        return f"{self._folder}/{object_id.hex()}".encode()
+
+
+class Host:
+    """
+    What all live objects of a runtime share.
+
+    Attributes:
+        running: the object whose code runs at this moment, for the watchdog and for stray writes.
+        steps: how many steps of user code have begun.
+        context: a copy of it is where each event starts, so that nothing of a caller's leaks in.
+        failed: set when storage failed: no event is taken any more.
+    """
+
+    def __init__(
+        self,
+        storage: StorageEngine,
+        *,
+        clock: Clock,
+        observer: Observer,
+        registry: Registry,
+        idle_s: float = limits.IDLE_EVICTION_S,
+        debug: bool = False,
+    ) -> None:
+        self.storage = storage
+        self.clock = clock
+        self.observer = observer
+        self.registry = registry
+        self.idle_s = idle_s
+        self.debug = debug
+        self.on_failure: Callable[[BaseException], None] | None = None
+        self.loop = asyncio.get_running_loop()
+        self.context = contextvars.Context()
+        self.running: Live | None = None
+        self.steps = 0
+        self.failed: BaseException | None = None
+        self.spaces: dict[str, Space] = {}
+        self._thread_id = threading.get_ident()
+        self._idle: list[tuple[float, int, Live]] = []  # a heap by when to look
+        self._looks = 0
+        self._sweep: Timer | None = None
+        self._factory: TaskFactory | None = None
+        storage.on_failure = self._storage_failed
+
+    def start(self) -> None:
+        """Drive the tasks of user code from now on."""
+        self._factory = TaskFactory(self.loop.get_task_factory())
+        self.loop.set_task_factory(self._factory)
+
+    def add_space(self, class_name: str, unique_key: str, factory: Factory) -> Space:
+        """Add the namespace of a class."""
+        space = self.spaces[class_name] = Space(self, class_name, unique_key, factory)
+        return space
+
+    def on_loop_thread(self) -> bool:
+        """Whether the caller runs on the loop's own thread."""
+        return threading.get_ident() == self._thread_id
+
+    # --- idleness -------------------------------------------------------------------------------------
+
+    def idle(self, live: Live) -> None:
+        """Hear that *live* has nothing in progress; it is evicted if that lasts."""
+        live.idle_since_s = self.clock.monotonic_s()
+        if not live.in_idle_queue:
+            live.in_idle_queue = True
+            self._look_at(live, live.idle_since_s + self.idle_s)
+            self._schedule_sweep()
+
+    def _look_at(self, live: Live, due_s: float) -> None:
+        self._looks += 1  # orders entries of the same time
+        heapq.heappush(self._idle, (due_s, self._looks, live))
+
+    def _schedule_sweep(self) -> None:
+        if self._sweep is None and self._idle:
+            delay_s = max(_SWEEP_S, self._idle[0][0] - self.clock.monotonic_s())
+            self._sweep = self.clock.call_later(delay_s, self._evict_idle)
+
+    def _evict_idle(self) -> None:
+        self._sweep = None
+        now_s = self.clock.monotonic_s()
+        while self._idle and self._idle[0][0] <= now_s:
+            live = heapq.heappop(self._idle)[2]
+            live.in_idle_queue = False
+            if live.state is not lifecycle.RUNNING or live.events:
+                continue  # gone, or in progress: then it reports again when it is done
+            # Background work counts as use, but not for ever (LIFE-07).
+            allowed_s = self.idle_s if live.is_idle else max(self.idle_s, limits.WAIT_UNTIL_OBJECT_S)
+            due_s = live.idle_since_s + allowed_s
+            if due_s <= now_s:
+                live.evict()
+            else:
+                live.in_idle_queue = True
+                self._look_at(live, min(due_s, now_s + self.idle_s))
+        self._schedule_sweep()
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def _storage_failed(self, error: BaseException) -> None:
+        if self.failed is None:
+            self.failed = error if isinstance(error, StorageFailed) else StorageFailed(str(error))
+            self.observer.storage_failed(self.failed)
+            if self.on_failure is not None:
+                self.on_failure(self.failed)
+
+    async def stop(self, drain_s: float) -> None:
+        """Let events in progress finish for up to *drain_s*, then drop every object."""
+        deadline_s = self.clock.monotonic_s() + drain_s
+        while (tasks := [event.task for live in self._lives() for event in live.events]) and (
+            left_s := deadline_s - self.clock.monotonic_s()
+        ) > 0:
+            await asyncio.wait(tasks, timeout=left_s)
+        for live in self._lives():
+            if live.open_turn:
+                live.end_turn()
+            if live.events:
+                live.abort(self.failed or Disconnected(SHUTTING_DOWN))
+            else:
+                live.evict()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        if self.loop.get_task_factory() is self._factory and self._factory is not None:
+            self.loop.set_task_factory(self._factory.inner)
+
+    def _lives(self) -> list[Live]:
+        return [live for space in self.spaces.values() for live in space.lives.values()]

@@ -1,0 +1,339 @@
+"""One live object: its instance, gate, store and what is in progress. (cooperative)
+
+A front: events are served in `serve`, critical sections in `block`, the end is `abort` or `evict`. The
+rules are in `lifecycle` (states), `turn` (steps) and the gates.
+
+Invariants: user code runs only while `broken` is None; `open_turn` is true exactly while the store has an
+uncommitted turn of this object; an object with events or tasks is never evicted for idleness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from perdure._base import limits
+from perdure._base.awaitables import Call
+from perdure._base.current import current
+from perdure._engine import lifecycle
+from perdure._engine.events import Event
+from perdure._engine.failure import for_caller, reset_error
+from perdure._engine.turn import Aborted, drive, invoke, section
+from perdure._gates.input import InputGate, Section, SectionFuture, effective
+from perdure._storage.store import Store
+from perdure.errors import ObjectReset, StorageError
+
+if TYPE_CHECKING:
+    from perdure._engine.host import Host, Space
+
+log = logging.getLogger("perdure")
+
+NO_LONGER_ACCESSIBLE = "Durable Object storage is no longer accessible."
+TOO_DEEP = "block_concurrency_while() calls are nested too deeply."
+WAITED_TOO_LONG = (
+    "A call to block_concurrency_while() in a Durable Object waited for too long. The call was canceled and the "
+    "Durable Object was reset."
+)
+OTHER_THREAD = (
+    "Storage of {label} was used from another thread. A durable object's storage belongs to the event loop's "
+    "thread: pass plain values to the thread and write them when it has returned."
+)
+
+
+class Live:
+    """See the module; made by `Space.live`, one for each id at a time."""
+
+    __slots__ = (
+        "_store",
+        "broken",
+        "events",
+        "gate",
+        "host",
+        "id",
+        "idle_since_s",
+        "in_idle_queue",
+        "instance",
+        "name",
+        "open_turn",
+        "space",
+        "state",
+        "tasks",
+    )
+
+    def __init__(self, host: Host, space: Space, object_id: bytes, name: str | None) -> None:
+        self.host = host
+        self.space = space
+        self.id = object_id
+        self.name = name
+        self.state = lifecycle.STARTING
+        self.instance: Any = None
+        self.gate = InputGate()
+        self.broken: BaseException | None = None
+        self.open_turn = False
+        self.events: set[Event] = set()
+        self.tasks: set[Any] = set()
+        self.idle_since_s = 0.0
+        self.in_idle_queue = False
+        self._store: Store | None = None
+
+    @property
+    def label(self) -> str:
+        """Class and name, for people."""
+        return f"{self.space.class_name}({self.name if self.name is not None else self.id.hex()[:12] + '…'})"
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    def deliver(self, event: Event) -> None:
+        """Start *event* in a task of its own; a caller that goes away never cancels it (STB-15)."""
+        self.events.add(event)
+        context: Context = self.host.context.copy()
+        context.run(current.set, self)
+        event.task = asyncio.Task(self.serve(event), loop=self.host.loop, context=context)
+
+    async def serve(self, event: Event) -> None:
+        """Run *event*: construct if need be, wait for the gate, call, commit, wait for durability, answer."""
+        try:
+            if self.instance is None:
+                self.construct()
+            store = self._store
+            if store is not None:
+                room = store.engine.journal.room()
+                if room is not None or store.wants_checkpoint:
+                    await self._make_way(store, room)
+            result = await drive(invoke(event.run, self.instance), self)
+            if self.broken is None:
+                value = event.pack(result)
+                store = self._store
+                if store is not None and not store.gate.is_open:
+                    await store.gate.wait()
+                event.future.done() or event.future.set_result(value)
+        except BaseException as error:
+            await self._answer_error(event, error)
+        finally:
+            self.events.discard(event)
+            if not self.events and not self.tasks:
+                self.became_idle()
+
+    async def _answer_error(self, event: Event, error: BaseException) -> None:
+        if self.broken is not None:
+            self._fail(event)
+            return
+        answer = for_caller(error, self.host.registry)
+        answer.remote = True  # type: ignore[attr-defined]
+        self.host.observer.event_failed(self, event, error)
+        store = self._store
+        if store is not None and not store.gate.is_open:
+            try:
+                await store.gate.wait()  # an error tells of writes too (GATE-08)
+            except BaseException:
+                self._fail(event)
+                return
+        if not event.future.done():
+            event.future.set_exception(answer)
+
+    def _fail(self, event: Event) -> None:
+        assert self.broken is not None
+        if not event.future.done():
+            answer = for_caller(self.broken, self.host.registry)
+            if event.errors_are_remote_on_reset:
+                answer.remote = True  # type: ignore[attr-defined]
+            event.future.set_exception(answer)
+
+    async def _make_way(self, store: Store, room: asyncio.Future[None] | None) -> None:
+        """Hold this delivery until the journal has room, and until the store's last commit is durable."""
+        while room is not None:
+            await room
+            room = store.engine.journal.room()
+        if store.wants_checkpoint and not store.is_durable:
+            await store.gate.wait(store.number)
+
+    # --- the start ------------------------------------------------------------------------------------
+
+    def construct(self) -> None:
+        """Make the instance; what `__init__` writes is a turn of its own. It runs in the first event's task."""
+        if self.broken is not None:
+            raise Aborted
+        host = self.host
+        host.running = self
+        host.steps += 1
+        try:
+            instance = self.space.factory(self)
+        except BaseException as error:
+            host.running = None
+            if self.broken is None:
+                host.observer.construct_failed(self, error)
+                self.abort(reset_error(error, self.host.registry))
+            raise Aborted from None
+        host.running = None
+        self.instance = instance
+        self.state = lifecycle.move(self.state, lifecycle.RUNNING)
+        if self.open_turn:
+            self.end_turn()
+        if self.broken is not None:
+            raise Aborted
+
+    # --- storage --------------------------------------------------------------------------------------
+
+    def store(self) -> Store:
+        """Return the object's store; an error if this instance may not use it any more (KVA-24)."""
+        if self.broken is not None or self.state is lifecycle.EVICTED:
+            raise StorageError(NO_LONGER_ACCESSIBLE)
+        store = self._store
+        if store is None:
+            store = self._store = self.host.storage.store(self.space.store_key(self.id))
+            store.name = self.name
+            store.attach(self)
+        if not self.host.on_loop_thread():
+            raise RuntimeError(OTHER_THREAD.format(label=self.label))
+        return store
+
+    @property
+    def used_store(self) -> Store | None:
+        """The store if it was used in this life, else None."""
+        return self._store
+
+    def turn_opened(self) -> None:
+        """Hear from the store that a turn is open; outside a driven step it is committed soon."""
+        self.open_turn = True
+        if self.host.running is not self:
+            self.host.loop.call_soon(self.end_turn)
+
+    def end_turn(self) -> None:
+        """Commit the open turn, if there is one."""
+        self.open_turn = False
+        if self._store is not None:
+            self._store.end_turn()
+
+    def storage_broke(self, error: BaseException) -> None:
+        """Hear from the store that writes were lost."""
+        self.abort(error)
+
+    # --- critical sections ----------------------------------------------------------------------------
+
+    def block(self, run: Callable[[], Any], *, fatal: bool) -> SectionFuture:
+        """
+        Run *run* as a critical section; the future has its result (GATE-12…16).
+
+        With *fatal* a failure resets the object and the future never settles; without, it is the future's.
+        """
+        parent = effective(section.get())
+        future = SectionFuture(loop=self.host.loop)
+        blocking = Section(parent, lambda: self._start_section(blocking, run, future, fatal))
+        if blocking.depth > limits.CRITICAL_SECTION_DEPTH_MAX:
+            raise StorageError(TOO_DEEP)
+        self.gate.enter(blocking)
+        return future
+
+    def _start_section(
+        self, blocking: Section, run: Callable[[], Any], future: SectionFuture, fatal: bool
+    ) -> None:
+        context = self.host.context.copy()
+        context.run(current.set, self)
+        context.run(section.set, blocking)
+        task = asyncio.Task(
+            self._run_section(blocking, run, future, fatal), loop=self.host.loop, context=context
+        )
+        self.tasks.add(task)
+
+    async def _run_section(
+        self, blocking: Section, run: Callable[[], Any], future: SectionFuture, fatal: bool
+    ) -> None:
+        timer = self.host.clock.call_later(limits.CRITICAL_SECTION_TIMEOUT_S, self._section_timed_out)
+        try:
+            value = await drive(invoke(run), self)
+        except BaseException as error:
+            if self.broken is None:
+                if fatal:
+                    self.abort(reset_error(error, self.host.registry))
+                elif not future.done():
+                    future.section = blocking
+                    future.set_exception(
+                        error if isinstance(error, Exception) else for_caller(error, self.host.registry)
+                    )
+        else:
+            if self.broken is None and not future.done():
+                future.section = blocking
+                future.set_result(value)
+        finally:
+            timer.cancel()
+            self.tasks.discard(asyncio.current_task())
+            if self.broken is None:
+                self.gate.leave(blocking)
+                if not self.tasks and not self.events:
+                    self.became_idle()
+
+    def _section_timed_out(self) -> None:
+        error = ObjectReset(WAITED_TOO_LONG)
+        error.overloaded = True
+        self.abort(error)
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def abort(self, error: BaseException) -> None:
+        """Drop the instance at once; callers get *error*; writes that are not committed are gone (CTX-09)."""
+        if self.broken is not None or self.state is lifecycle.EVICTED:
+            return
+        self.broken = error
+        self.state = lifecycle.move(self.state, lifecycle.BROKEN)
+        self.space.remove(self)
+        store = self._store
+        if store is not None:
+            if store.owner is self:
+                if store.in_turn or store.depth:
+                    store.rollback()
+                store.finalise_cursors()
+            self.host.storage.release(store)
+        self.open_turn = False
+        running = self._current_task()
+        for event in list(self.events):
+            self._fail(event)
+            if event.task is not running:
+                event.task.cancel()
+        for task in list(self.tasks):
+            if task is not running:
+                task.cancel()
+        self.host.observer.object_reset(self, error)
+
+    def _current_task(self) -> Any:
+        return asyncio.current_task() if self.host.on_loop_thread() else None
+
+    def became_idle(self) -> None:
+        """Start the count-down to eviction."""
+        if self.state is lifecycle.RUNNING:
+            self.host.idle(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in progress: no event, no task, no section, no commit on its way."""
+        return (
+            not self.events
+            and not self.tasks
+            and self.gate.active is None
+            and not self.open_turn
+            and (self._store is None or self._store.is_durable)
+        )
+
+    def evict(self) -> None:
+        """Drop the instance, keep the data; the next event makes a new one (LIFE-04)."""
+        assert not self.events, "an object with events is not evicted"
+        self.state = lifecycle.move(self.state, lifecycle.EVICTED)
+        self.space.remove(self)
+        for task in list(self.tasks):
+            task.cancel()
+        store = self._store
+        if store is not None:
+            store.finalise_cursors()
+            self.host.storage.release(store)
+        self.instance = None
+        self.host.observer.object_evicted(self)
+
+    def call(
+        self, event_type: type[Event], method: str, run: Callable[[Any], Any], pack: Callable[[Any], Any]
+    ) -> Call:
+        """Deliver an event made of the arguments; return the future of its outcome."""
+        future = Call(loop=self.host.loop)
+        self.deliver(event_type(future, method, run, pack))
+        return future

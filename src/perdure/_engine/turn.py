@@ -1,0 +1,134 @@
+"""The turn: user code under a driver that asks the input gate and commits at each suspension. (cooperative)
+
+Invariants: no step of an object's code runs that its gate does not admit; when a step ends, its writes are
+committed before anything else runs; no code of a broken object runs at all.
+
+`drive` is the hottest loop of ours: everything it asks is an attribute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from perdure._base.current import current
+from perdure._gates.input import Section
+
+if TYPE_CHECKING:
+    from perdure._engine.live import Live
+
+section: ContextVar[Section | None] = ContextVar("perdure_section", default=None)
+"""The critical section that this code belongs to."""
+
+
+class Aborted(BaseException):
+    """
+    Ends code of an object that was aborted.
+
+    Not an `Exception`, so that a handler's own `except Exception` does not keep it. Who catches it anyway
+    gains nothing: the object's state decides, and its next step never comes.
+    """
+
+
+class Outside(Exception):  # noqa: N818 - it never leaves this package
+    """Carries SystemExit, KeyboardInterrupt and their like out of user code, so that they end only a handler."""
+
+
+@types.coroutine
+def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any]:
+    """Run *coro*, code of *live*, step by step; its result is the result."""
+    gate = live.gate
+    host = live.host
+    send = coro.send
+    value: Any = None
+    error: BaseException | None = None
+    yielded: Any = None
+    while True:
+        while gate.active is not None and not gate.admits(section.get(), yielded):
+            try:
+                yield from gate.wait(section.get())
+            except BaseException as thrown:
+                if live.broken is not None:
+                    break
+                error = thrown  # the code's own, once it may run again
+        if live.broken is not None:
+            with contextlib.suppress(BaseException):
+                coro.close()
+            raise Aborted
+        host.running = live
+        host.steps += 1
+        try:
+            yielded = send(value) if error is None else coro.throw(error)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            host.running = None
+            if live.open_turn:
+                live.end_turn()
+        value = error = None
+        try:
+            value = yield yielded
+        except BaseException as thrown:
+            error = thrown
+
+
+async def finish(result: Any) -> Any:
+    """Await *result* if it can be."""
+    if inspect.isawaitable(result):
+        return await result
+    return result
+
+
+async def invoke(run: Callable[..., Any], *args: Any) -> Any:
+    """Call *run* and await what it returns, if it can be: the coroutine that `drive` drives."""
+    result = run(*args)
+    if result.__class__ in _PLAIN:
+        return result
+    if inspect.isawaitable(result):
+        return await result
+    return result
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple, set})
+
+
+async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
+    """Be the task of *coro*, which code of *live* started."""
+    task = asyncio.current_task()
+    live.tasks.add(task)
+    try:
+        return await drive(coro, live)
+    except (SystemExit, KeyboardInterrupt) as error:
+        # In a task these two stop the whole loop.
+        raise Outside(f"{type(error).__name__}: {error}") from error
+    except Aborted:
+        raise asyncio.CancelledError from None
+    finally:
+        live.tasks.discard(task)
+        if not live.tasks and not live.events:
+            live.became_idle()
+
+
+class TaskFactory:
+    """Drives every task that an object's code makes; chained to the factory that the loop had."""
+
+    def __init__(self, inner: Callable[..., Any] | None) -> None:
+        self.inner = inner
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
+        context = options.get("context")
+        live = current.get() if context is None else context.get(current)
+        if live is not None:
+            coro = driven(_as_coroutine(coro), live)
+        if self.inner is not None:
+            return self.inner(loop, coro, **options)
+        return asyncio.Task(coro, loop=loop, **options)
+
+
+def _as_coroutine(coro: Any) -> Any:
+    return coro if hasattr(coro, "send") else finish(coro)

@@ -1,0 +1,303 @@
+"""SQL of users: several statements in a text, bindings, rows, counters. (edge)
+
+A text is split into statements the first time it is seen, by SQLite itself; what was learned (`Plan`) is
+kept with the store. All statements but the last run to their end; the last one has taken its first step
+when `execute` returns (SQL-02), and each row that is handed out has been followed by one more step
+(SQL-14), so a statement whose rows were all seen holds nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from perdure._base import limits
+from perdure._storage.database import (
+    ANY_BINDINGS,
+    COMPLETE,
+    STOPPED,
+    BaseCursor,
+    Database,
+    Error,
+    translate,
+)
+from perdure._storage.store import Store
+from perdure.errors import SqlError, StorageError
+
+NO_STATEMENT: Final = "SQL code did not contain a statement."
+WRONG_BINDINGS: Final = "Wrong number of parameter bindings for SQL query."
+BINDINGS_BEFORE_LAST: Final = (
+    "When executing multiple SQL statements in a single call, only the last statement can have parameters."
+)
+NO_TRANSACTION_SQL: Final = (
+    (
+        "To execute a transaction, please use the state.storage.transaction() or state.storage.transactionSync() "
+        "APIs instead of the SQL BEGIN TRANSACTION or SAVEPOINT statements. The JavaScript API is safer because it "
+        "will automatically roll back on exceptions, and because it interacts correctly with Durable Objects' "
+        "automatic atomic write coalescing."
+    )
+    .replace("transactionSync", "transaction_sync")
+    .replace("The JavaScript API", "The Python API")
+)
+RESULT_TOO_LARGE: Final = "SQL query result set is too large to fit in memory."
+_PLANS_MAX: Final = 200
+_EMPTY_AT_END: Final = re.compile(
+    r";\s*;\s*$"
+)  # SQLite's binding takes empty statements in with the one before
+_SPACE: Final = " \t\r\n\f\v"
+
+
+class Plan(NamedTuple):
+    """What is known of one statement: its text, whether it only reads, how many parameters it has."""
+
+    sql: str
+    reads_only: bool
+    parameters: int
+
+
+class SqlCursor:
+    """The rows of the last statement of one `execute`, in step with SQLite."""
+
+    __slots__ = ("_ahead", "_cursor", "_error", "_store", "names", "rows_read", "rows_written")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cursor: BaseCursor | None = None
+        self._ahead: tuple[Any, ...] | None = None
+        self._error = ""
+        self.names: tuple[str, ...] = ()
+        self.rows_read = 0
+        self.rows_written = 0
+
+    def next_row(self) -> tuple[Any, ...] | None:
+        """Return the next row, or None at the end."""
+        row = self._ahead
+        if row is None:
+            if self._error:
+                raise StorageError(self._error)
+            return None
+        cursor = self._cursor
+        if cursor is not None:
+            self._step(cursor)
+        else:
+            self._ahead = None
+        return row
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a row is left."""
+        return self._ahead is not None
+
+    def _step(self, cursor: BaseCursor) -> None:
+        try:
+            self._ahead = row = cursor.fetchone()
+        except (Error, UnicodeDecodeError) as error:
+            self.finalise()
+            self._ahead = None
+            self._store.failed_statement(error)
+            raise _explain(error) from None
+        if row is None:
+            self._cursor = None
+            self._store.cursors.discard(self)
+        else:
+            self.rows_read += 1
+
+    def keep_rows(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        """Take rows that were read to the end already: those of a writing statement (SQL-02)."""
+        self._cursor = _Kept(rows)  # type: ignore[assignment]
+        self._step(self._cursor)  # type: ignore[arg-type]
+
+    def finalise(self, error: str = "") -> None:
+        """Release the statement; *error* is what the next read raises."""
+        cursor, self._cursor = self._cursor, None
+        self._store.cursors.discard(self)
+        self._ahead = None
+        if cursor is not None:
+            self._error = error
+            cursor.close(True)
+
+
+class _Kept:
+    """Rows in memory, with the face of a cursor."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return next(self._rows, None)
+
+    def close(self, force: bool = False) -> None:
+        self._rows = iter(())
+
+
+def execute(store: Store, text: str, bindings: Sequence[Any]) -> SqlCursor:
+    """Run *text*; the values of *bindings* must be what SQLite takes."""
+    database = store.database or store.open()
+    if store.critical is not None:
+        raise store.critical
+    known: list[Plan] | None = store.plans.get(text)
+    if known is not None:
+        for plan in known[:-1]:
+            _run(store, database, plan, ()).finalise()
+        plan = known[-1]
+        if plan.parameters != len(bindings):
+            raise SqlError(WRONG_BINDINGS)
+        return _run(store, database, plan, bindings)
+    return _execute_new(store, database, text, bindings)
+
+
+def _execute_new(store: Store, database: Database, text: str, bindings: Sequence[Any]) -> SqlCursor:
+    plans: list[Plan] = []
+    remaining = text
+    while True:
+        remaining = remaining.lstrip(_SPACE)
+        plan, remaining = _prepare(store, database, remaining)
+        is_last = not remaining.strip(_SPACE)
+        if is_last:
+            if plan.parameters != len(bindings):
+                raise SqlError(WRONG_BINDINGS)
+        elif plan.parameters:
+            raise SqlError(BINDINGS_BEFORE_LAST)
+        cursor = _run(store, database, plan, bindings if is_last else ())
+        plans.append(plan)
+        if is_last and _EMPTY_AT_END.search(plan.sql):
+            raise SqlError(NO_STATEMENT)
+        if is_last:
+            if len(store.plans) >= _PLANS_MAX:
+                store.plans.pop(next(iter(store.plans)))  # the oldest; the hot ones come back at once
+            store.plans[text] = plans
+            return cursor
+        while cursor.next_row() is not None:
+            pass
+
+
+def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
+    """Let SQLite parse the first statement of *text*; return what it is, and the text behind it."""
+    if not text:
+        raise SqlError(NO_STATEMENT)
+    found: Plan | None = None
+
+    def tracer(cursor: BaseCursor, sql: str, _: object) -> bool:
+        nonlocal found
+        if cursor.has_vdbe:
+            found = Plan(sql, cursor.is_readonly, cursor.bindings_count)
+        return False  # only parsed, not run
+
+    cursor = database.cursor()
+    cursor.exec_trace = tracer
+    database.internal = False
+    database.refused_transaction = False
+    try:
+        cursor.execute(text, ANY_BINDINGS)
+    except STOPPED:
+        pass
+    except (Error, UnicodeEncodeError) as error:
+        if database.refused_transaction:
+            raise SqlError(NO_TRANSACTION_SQL) from None
+        raise _explain(error) from None
+    finally:
+        database.internal = True
+        cursor.close(True)
+    if found is None:
+        raise SqlError(NO_STATEMENT)
+    return found, text[len(found.sql) :]
+
+
+def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any]) -> SqlCursor:
+    result = SqlCursor(store)
+    cursor = database.cursor()
+    if not plan.reads_only:
+        return _run_write(store, plan, bindings, result, cursor)
+    database.internal = False
+    try:
+        cursor.execute(plan.sql, bindings)
+        try:
+            result.names = tuple([column[0] for column in cursor.get_description()])
+        except COMPLETE:
+            # SQLite answers the names only while there are rows; ask for them as of a statement without.
+            result.names = _names(database, plan)
+            return result
+    except (Error, UnicodeError, OverflowError) as error:
+        store.failed_statement(error)
+        raise _explain(error) from None
+    finally:
+        database.internal = True
+    result._cursor = cursor
+    store.cursors.add(result)
+    result._step(cursor)
+    return result
+
+
+def _run_write(
+    store: Store, plan: Plan, bindings: Sequence[Any], result: SqlCursor, cursor: BaseCursor
+) -> SqlCursor:
+    database = store.begin_write()
+    changes = database.total_changes()
+    database.internal = False
+    try:
+        cursor.execute(plan.sql, bindings)
+        try:
+            result.names = tuple([column[0] for column in cursor.get_description()])
+        except COMPLETE:
+            pass
+        else:
+            # Rows of RETURNING that nobody reads would keep the statement, and so the commit, open.
+            result.keep_rows(iter(_bounded(cursor)))
+    except (Error, UnicodeError, OverflowError) as error:
+        store.failed_statement(error)
+        store.kv_exists = None
+        raise _explain(error) from None
+    finally:
+        database.internal = True
+    result.rows_written = database.total_changes() - changes
+    return result
+
+
+def _bounded(cursor: BaseCursor) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in cursor:
+        rows.append(row)
+        size += sum(len(value) if isinstance(value, (str, bytes)) else 8 for value in row)
+        if size > limits.SQL_RETURNING_BYTES_MAX:
+            cursor.close(True)
+            raise SqlError(
+                f"{RESULT_TOO_LARGE} The rows of a writing statement's RETURNING are kept in memory: at most "
+                f"{limits.SQL_RETURNING_BYTES_MAX:,} bytes. Return fewer columns, or write fewer rows at a time."
+            )
+    return rows
+
+
+def _names(database: Database, plan: Plan) -> tuple[str, ...]:
+    names: tuple[str, ...] = ()
+
+    def tracer(cursor: BaseCursor, sql: str, _: object) -> bool:
+        nonlocal names
+        names = tuple([column[0] for column in cursor.get_description()])
+        return False
+
+    cursor = database.cursor()
+    cursor.exec_trace = tracer
+    database.internal = False
+    try:
+        cursor.execute(plan.sql, ANY_BINDINGS)
+    except STOPPED:
+        pass
+    finally:
+        database.internal = True
+        cursor.close(True)
+    return names
+
+
+def _explain(error: BaseException) -> SqlError:
+    if isinstance(error, SqlError):
+        return error
+    if isinstance(error, UnicodeDecodeError):
+        return SqlError(
+            "a TEXT value of the result is not valid UTF-8; select it as CAST(column AS BLOB): SQLITE_MISMATCH",
+            "SQLITE_MISMATCH",
+        )
+    return translate(error)

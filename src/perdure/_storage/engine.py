@@ -1,0 +1,222 @@
+"""StorageEngine: every store of a data folder, the journal they share, and who is checkpointed when. (edge)
+
+Few connections are open at a time, chosen by least use: a connection costs tens of kilobytes and a few
+descriptors, a closed store a few hundred bytes. A store whose WAL holds frames is remembered when closed,
+since the WAL is scratch of this process: the first open of a file in a process removes what it finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from perdure._base import limits
+from perdure._base.disk import Disk
+from perdure._storage.database import empty_image
+from perdure._storage.journal.journal import Journal, Source
+from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout, scratch_of
+from perdure._storage.store import Store
+from perdure.errors import DataFolderError, StorageFailed
+
+_PROVISIONAL_BIT: Final = 0o100
+
+
+class StorageEngine:
+    """Makes stores and keeps them; started with a running loop, after recovery."""
+
+    def __init__(
+        self, disk: Disk, layout: Layout, journal: Journal, *, open_stores_max: int = limits.OPEN_STORES_MAX
+    ) -> None:
+        self._disk = disk
+        self._layout = layout
+        self.journal = journal
+        self._stores: dict[bytes, Store] = {}
+        self._open: OrderedDict[bytes, Store] = OrderedDict()
+        self._open_stores_max = open_stores_max
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="perdure-sync")
+        self._folders: set[str] = set()
+        self._syncing = 0
+        self._idle: asyncio.Event | None = None
+        self._number = 0  # no forgotten store had a higher commit: numbers of a key only grow
+        self.on_failure: Callable[[BaseException], None] | None = None
+        """Told once when nothing can be made durable any more."""
+        journal.on_pressure = self._relieve
+        journal.on_failed = self._failed
+
+    # --- stores ---------------------------------------------------------------------------------------
+
+    def store(self, key: bytes) -> Store:
+        """Return the store named *key* (`layout.store_key`), the same for as long as anything of it is not at rest."""
+        store = self._stores.get(key)
+        if store is None:
+            store = self._stores[key] = Store(self, key, self._layout.store(key), self._number)
+        return store
+
+    def release(self, store: Store) -> None:
+        """Hear that no instance uses *store*; it is forgotten when nothing of it is on its way."""
+        store.owner = None
+        self._forget(store)
+
+    def _forget(self, store: Store) -> None:
+        if (
+            store.owner is None
+            and store.database is None
+            and store.is_durable
+            and not store.journaled
+            and not store.wants_checkpoint
+        ):
+            self._stores.pop(store.key, None)
+            self._number = max(self._number, store.number)
+
+    @property
+    def open_count(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
+    def make_room(self) -> None:
+        """Close least recently used connections, so that one more may open."""
+        tried = 0
+        while len(self._open) >= self._open_stores_max and tried < len(self._open):
+            tried += 1
+            key, store = next(iter(self._open.items()))
+            self._open.move_to_end(key)
+            if store.used or not store.can_close:
+                store.used = False  # a second chance: it goes the next time round if nothing used it
+                continue
+            store.close()
+            self._forget(store)
+
+    def opened(self, store: Store) -> None:
+        self._open[store.key] = store
+
+    def closed(self, store: Store) -> None:
+        self._open.pop(store.key, None)
+
+    # --- files ----------------------------------------------------------------------------------------
+
+    def prepare_file(self, store: Store) -> bool:
+        """Make sure that the file of *store* is there and sound; return whether it was never synced."""
+        if store.journaled:
+            return store.provisional  # opened before in this process, and its WAL holds commits
+        disk, path = self._disk, store.path
+        for scratch in scratch_of(path):
+            disk.unlink(scratch)
+        mode = disk.mode(path)
+        if mode is not None and not mode & _PROVISIONAL_BIT:
+            if (disk.size(path) or 0) < limits.PAGE_BYTES:
+                raise DataFolderError(
+                    f"{path} is cut short: it was durable once and now holds {disk.size(path)} bytes. Restore it "
+                    "from a backup, or move it away to start this object empty."
+                )
+            return False
+        # Never synced and nothing of it in the journal: whatever is there was never confirmed to anybody.
+        if mode is None:
+            self._make_folder(path.rpartition("/")[0])
+        fd = disk.open(path, create=True, mode=PROVISIONAL_MODE)
+        try:
+            image = empty_image()
+            disk.pwrite(fd, [image], 0)
+            disk.truncate(fd, len(image))
+        finally:
+            disk.close(fd)
+        return True
+
+    def _make_folder(self, folder: str) -> None:
+        # Without a sync: the names on the way are synced when the store is (`sync_store`), and until then
+        # the journal can make them again.
+        if folder not in self._folders:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            self._folders.add(folder)
+
+    def cut_wal(self, store: Store, frames: int) -> None:
+        """Cut the WAL of a closed store to its first *frames* frames."""
+        wal = store.path + "-wal"
+        if not frames:
+            self._disk.unlink(wal)
+            return
+        fd = self._disk.open(wal)
+        try:
+            self._disk.truncate(
+                fd, limits.WAL_HEADER_BYTES + frames * (limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES)
+            )
+        finally:
+            self._disk.close(fd)
+
+    def open_fd(self, path: str) -> int:
+        return self._disk.open(path)
+
+    def close_fd(self, fd: int) -> None:
+        self._disk.close(fd)
+
+    # --- checkpoints ----------------------------------------------------------------------------------
+
+    def sync_store(self, store: Store, fd: int, done: Callable[[BaseException | None], None]) -> None:
+        """Sync a checkpointed file in a thread, and its folder if it is new; *done* runs on the loop."""
+        loop = asyncio.get_running_loop()
+        disk = self._disk
+        is_new, path = store.provisional, store.path
+        folders = self._layout.store_folders(store.key)
+
+        def work() -> None:
+            if is_new:
+                disk.chmod(fd, SYNCED_MODE)  # before the sync, so that one sync covers both
+                disk.fsync(fd)
+                for folder in folders:
+                    disk.sync_folder(folder)
+            else:
+                disk.datasync(fd)
+
+        self._syncing += 1
+        future = loop.run_in_executor(self._threads, work)
+
+        def finished(future: asyncio.Future[None]) -> None:
+            self._syncing -= 1
+            if self._idle is not None and not self._syncing:
+                self._idle.set()
+            error = None if future.cancelled() else future.exception()
+            if error is not None:
+                # Pages that the system failed to write may read as if they were: nothing is sure any more.
+                self.journal.fail(error)
+            done(error)
+
+        future.add_done_callback(finished)
+
+    def settled(self, store: Store) -> None:
+        """Hear that a checkpoint of *store* ended."""
+        self._forget(store)
+
+    def _relieve(self, sources: list[Source]) -> None:
+        for source in sources:
+            store = self._stores.get(source.key)
+            if store is None:
+                continue
+            store.wants_checkpoint = True
+            if store.is_durable and not store.try_checkpoint() and not store.can_close:
+                store.journal_again()
+
+    def _failed(self, error: StorageFailed) -> None:
+        if self.on_failure is not None:
+            self.on_failure(error)
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Confirm every commit, close every connection; the journal's records stay for the next start."""
+        for store in list(self._open.values()):
+            store.end_turn()
+        try:
+            await self.journal.flush()
+        except StorageFailed:
+            pass  # everybody was told when it happened
+        if self._syncing:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+        for store in list(self._open.values()):
+            store.close()
+        self._stores.clear()
+        await self.journal.close()
+        self._threads.shutdown()

@@ -1,0 +1,183 @@
+"""Keys and values in the hidden table `_cf_KV`. (edge)
+
+The table is made by the first write (KVA-22), so a store that only uses SQL has none. Values are bytes
+here: the public API turns objects into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from perdure._base import limits
+from perdure._storage.database import BaseCursor, Database, Error, own, translate
+from perdure._storage.keyrange import KeyRange
+from perdure._storage.store import Store
+from perdure.errors import StorageError
+
+INVALIDATED: Final = (
+    "kv.list() iterator was invalidated because a new call to kv.list() was started. Only one kv.list() "
+    "iterator can exist at a time."
+)
+
+_EXISTS = own("SELECT 1 FROM sqlite_schema WHERE name = '_cf_KV'")
+_CREATE = own("CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+_GET = own("SELECT value FROM _cf_KV WHERE key = ?")
+_PUT = own("INSERT INTO _cf_KV VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+_DELETE = own("DELETE FROM _cf_KV WHERE key = ?")
+_COUNT = own("SELECT count(*) FROM _cf_KV")
+_SAVEPOINT = own("SAVEPOINT _cf_put")
+_RELEASE = own("RELEASE _cf_put")
+_UNDO = own("ROLLBACK TO _cf_put")
+# The list statements: lower bound inclusive or not, with or without an upper bound, ascending or not.
+_LIST = {
+    (after, bounded, reverse): own(
+        f"SELECT key, value FROM _cf_KV WHERE key {'>' if after else '>='} ?"
+        f"{' AND key < ?' if bounded else ''} ORDER BY key {'DESC' if reverse else 'ASC'} LIMIT ?"
+    )
+    for after in (False, True)
+    for bounded in (False, True)
+    for reverse in (False, True)
+}
+
+
+def exists(store: Store, database: Database) -> bool:
+    """Whether the hidden table is there."""
+    if store.kv_exists is None:
+        store.kv_exists = database.run(_EXISTS).fetchone() is not None
+    return store.kv_exists
+
+
+def get(store: Store, key: str) -> bytes | None:
+    """Return the stored bytes of *key*, or None."""
+    database = store.database or store.open()
+    if not (store.kv_exists or exists(store, database)):
+        return None
+    row = database.run(_GET, (key,)).fetchone()
+    return None if row is None else row[0]
+
+
+def put(store: Store, key: str, value: bytes, *, confirmed: bool = True) -> None:
+    """Write one pair, as part of the turn or the open transaction."""
+    database = store.begin_write(confirmed)
+    try:
+        if not (store.kv_exists or exists(store, database)):
+            _create(store, database)
+        database.run(_PUT, (key, value))
+    except Error as error:
+        store.failed_statement(error)
+        raise translate(error) from None
+
+
+def put_many(store: Store, entries: Iterable[tuple[str, bytes]], *, confirmed: bool = True) -> None:
+    """Write all pairs or, if one fails, none."""
+    database = store.begin_write(confirmed)
+    try:
+        database.run(_SAVEPOINT)
+        try:
+            if not (store.kv_exists or exists(store, database)):
+                _create(store, database)
+            for pair in entries:
+                database.run(_PUT, pair)
+        except Error:
+            store.kv_exists = None
+            if database.in_transaction:
+                database.run(_UNDO)
+            raise
+        finally:
+            if database.in_transaction:
+                database.run(_RELEASE)
+    except Error as error:
+        store.failed_statement(error)
+        raise translate(error) from None
+
+
+def delete(store: Store, keys: Iterable[str], *, confirmed: bool = True) -> int:
+    """Remove the keys; return how many of them were there."""
+    database = store.database or store.open()
+    if not (store.kv_exists or exists(store, database)):
+        return 0
+    present = [key for key in dict.fromkeys(keys) if database.run(_GET, (key,)).fetchone() is not None]
+    if present:
+        store.begin_write(confirmed)
+        try:
+            for key in present:
+                database.run(_DELETE, (key,))
+        except Error as error:
+            store.failed_statement(error)
+            raise translate(error) from None
+    return len(present)
+
+
+def count(store: Store) -> int:
+    """Return how many keys there are."""
+    database = store.database or store.open()
+    if not (store.kv_exists or exists(store, database)):
+        return 0
+    return int(database.run(_COUNT).fetchone()[0])
+
+
+def rows(store: Store, span: KeyRange, *, reverse: bool, limit: int | None) -> list[tuple[str, bytes]]:
+    """Return the pairs of *span*, read at once."""
+    cursor = _select(store, span, reverse, limit)
+    return [] if cursor is None else cursor.fetchall()
+
+
+def iterate(store: Store, span: KeyRange, *, reverse: bool, limit: int | None) -> Iterator[tuple[str, bytes]]:
+    """Return a lazy iterator; the one before it stops working (KVS-06)."""
+    cursor = _select(store, span, reverse, limit)
+    if cursor is None:
+        return iter(())
+    return KvIterator(store, cursor)
+
+
+class KvIterator:
+    """Pairs as they are read. Writes meanwhile are seen, as SQLite sees them."""
+
+    def __init__(self, store: Store, cursor: BaseCursor) -> None:
+        self._store = store
+        self._cursor: BaseCursor | None = cursor
+        earlier = store.iterator
+        if isinstance(earlier, KvIterator):
+            earlier.finalise(INVALIDATED)
+        store.iterator = self
+        store.cursors.add(self)
+        self._error = ""
+
+    def __iter__(self) -> KvIterator:
+        return self
+
+    def __next__(self) -> tuple[str, bytes]:
+        if self._cursor is None:
+            if self._error:
+                raise StorageError(self._error)
+            raise StopIteration
+        row = self._cursor.fetchone()
+        if row is None:
+            self.finalise()
+            raise StopIteration
+        return row
+
+    def finalise(self, error: str = "") -> None:
+        """Release the statement; *error* is what a later step raises."""
+        if self._cursor is not None:
+            self._cursor.close(True)
+            self._cursor = None
+            self._error = error
+        self._store.cursors.discard(self)
+        if self._store.iterator is self:
+            self._store.iterator = None
+
+
+def _select(store: Store, span: KeyRange, reverse: bool, limit: int | None) -> BaseCursor | None:
+    database = store.database or store.open()
+    if not (store.kv_exists or exists(store, database)):
+        return None
+    bounds = (span.start,) if span.end is None else (span.start, span.end)
+    count = limits.LIST_LIMIT_MAX if limit is None else min(limit, limits.LIST_LIMIT_MAX)
+    return database.rows(_LIST[span.after, span.end is not None, reverse], (*bounds, count))
+
+
+def _create(store: Store, database: Database) -> None:
+    database.run(_CREATE)
+    store.kv_exists = True

@@ -1,0 +1,40 @@
+"""LogObserver: the engine's news as log records of the logger `perdure`. (edge)"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from perdure._base.current import Running
+from perdure._base.observer import Observer
+
+log = logging.getLogger("perdure")
+
+
+class LogObserver(Observer):
+    """Writes what nobody else would see."""
+
+    def event_failed(self, live: Running, event: Any, error: BaseException) -> None:
+        log.info("%s.%s() raised %s: %s", live.label, event.method, type(error).__name__, error)
+
+    def construct_failed(self, live: Running, error: BaseException) -> None:
+        log.warning("%s could not be constructed", live.label, exc_info=error)
+
+    def object_reset(self, live: Running, error: BaseException) -> None:
+        log.warning("%s was reset: %s", live.label, error)
+
+    def background_failed(self, label: str, error: BaseException) -> None:
+        log.error("a wait_until() task of %s failed", label, exc_info=error)
+
+    def step_blocked(self, live: Running, method: str, place: str, stack: str, blocked_s: float) -> None:
+        log.warning(
+            "%s has blocked the event loop for %.0f ms in %s() at %s: no other object runs meanwhile. Move long "
+            "computations and blocking calls to a thread: `await asyncio.to_thread(...)`.",
+            live.label,
+            blocked_s * 1000,
+            method,
+            place,
+        )
+
+    def storage_failed(self, error: BaseException) -> None:
+        log.critical("storage failed: %s", error)

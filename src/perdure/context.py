@@ -1,0 +1,178 @@
+"""`ctx`: what an object, or a worker, knows of itself and may ask of the runtime. (cooperative)
+
+Source: CTX-01…09, CTX-19, CTX-20; EP-05, EP-06.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+from perdure._base import limits
+from perdure._base.current import current
+from perdure._engine.turn import Aborted, finish
+from perdure.errors import ObjectReset
+from perdure.namespace import DurableObjectId
+from perdure.storage import DurableObjectStorage
+
+if TYPE_CHECKING:
+    from perdure._base.clock import Clock
+    from perdure._base.observer import Observer
+    from perdure._engine.live import Live
+
+T = TypeVar("T")
+
+ABORTED: Final = "Application called abort() to reset Durable Object."
+
+
+class Exports(Mapping[str, Any]):
+    """
+    Ways back to the application's own top-level classes, by class name: `ctx.exports.Room.get_by_name("x")` (EP-11).
+
+    A durable object's class gives its namespace; a worker's class gives a stub of the worker.
+    """
+
+    def __init__(self, exports: Mapping[str, Any]) -> None:
+        self.__dict__.update(exports)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the application exports no class {name!r}; it exports {', '.join(sorted(self.__dict__))}")
+
+    def __getitem__(self, name: str) -> Any:
+        return self.__dict__[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__)
+
+    def __len__(self) -> int:
+        return len(self.__dict__)
+
+
+class DurableObjectState:
+    """
+    One object's `ctx`.
+
+    Attributes:
+        id: the object's id; `ctx.id.name` is the name it was reached by (CTX-02).
+        storage: its durable data.
+        exports: ways back to the application's own classes.
+        props: always an empty dict here (CTX-06).
+    """
+
+    __slots__ = ("_live", "exports", "id", "props", "storage")
+
+    def __init__(self, live: Live, exports: Exports) -> None:
+        self._live = live
+        self.id = DurableObjectId(live.id, live.name, live.space)
+        self.storage = DurableObjectStorage(live)
+        self.exports = exports
+        self.props: dict[str, Any] = {}
+
+    def wait_until(self, awaitable: Awaitable[Any]) -> None:
+        """
+        Let *awaitable* run on in the background; the object stays in memory meanwhile, 15 minutes at most.
+
+        It delays no answer. What it raises is logged (CTX-07).
+        """
+        live = self._live
+        task = asyncio.ensure_future(finish(awaitable))
+        task.add_done_callback(lambda task: _log_failure(task, live.label, live.host.observer))
+
+    def block_concurrency_while(self, callback: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        """
+        Run `await callback()` while no other event is delivered, and return what it returns (CTX-08).
+
+        Un-awaited in `__init__` it holds back the object's first event, for schema set-up. It works as a
+        decorator too. A failure, or 30 seconds, resets the object, and the caller's await never ends
+        (GATE-14, GATE-15): catch inside the callback.
+        """
+        if not callable(callback):
+            raise TypeError(
+                "Failed to execute 'block_concurrency_while' on 'DurableObjectState': parameter 1 is not of type "
+                "'function'."
+            )
+        return self._live.block(callback, fatal=True)
+
+    def abort(self, reason: Any = None) -> NoReturn:
+        """
+        Drop this instance at once; the next event makes a new one (CTX-09).
+
+        Writes of this turn are gone, calls in progress fail with *reason*, and the code that called this never
+        continues. Only `finally` blocks still run, without storage.
+        """
+        if reason is None:
+            text = ABORTED
+        elif isinstance(reason, BaseException):
+            text = f"{type(reason).__name__}: {reason}"
+        else:
+            text = str(reason)
+        self._live.abort(ObjectReset(text))
+        raise Aborted(text)
+
+    def __repr__(self) -> str:
+        return f"<ctx of {self._live.label}>"
+
+
+class ExecutionContext:
+    """
+    A worker's `ctx`, one for each request or call.
+
+    Attributes:
+        exports: ways back to the application's own classes.
+        props: always an empty dict here.
+    """
+
+    __slots__ = ("_background", "_clock", "_observer", "exports", "props")
+
+    def __init__(
+        self, exports: Exports, background: set[asyncio.Future[Any]], clock: Clock, observer: Observer
+    ) -> None:
+        self.exports = exports
+        self.props: dict[str, Any] = {}
+        self._background = background
+        self._clock = clock
+        self._observer = observer
+
+    def wait_until(self, awaitable: Awaitable[Any]) -> None:
+        """Let *awaitable* run on after the response, 30 seconds at most; what it raises is logged (EP-06)."""
+        task = asyncio.ensure_future(finish(awaitable))
+        self._background.add(task)
+        timer = self._clock.call_later(limits.WAIT_UNTIL_WORKER_S, lambda: _give_up(task, self._observer))
+
+        def done(task: asyncio.Future[Any]) -> None:
+            timer.cancel()
+            self._background.discard(task)
+            _log_failure(task, "worker", self._observer)
+
+        task.add_done_callback(done)
+
+
+def _give_up(task: asyncio.Future[Any], observer: Observer) -> None:
+    task.cancel()
+    observer.background_failed(
+        "worker",
+        TimeoutError(
+            f"A wait_until() task of a worker was canceled: it ran longer than {limits.WAIT_UNTIL_WORKER_S:.0f} "
+            "seconds. Longer work belongs into a durable object."
+        ),
+    )
+
+
+def _log_failure(task: asyncio.Future[Any], label: str, observer: Observer) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        observer.background_failed(label, error)
+
+
+async def confirmed(*args: Any, **kwargs: Any) -> None:
+    """
+    Wait until every write of the current object so far is durable; outside of objects, return at once.
+
+    What leaves by Perdure's own means waits by itself. Before anything else that the world can see (httpx,
+    aiohttp, files, subprocesses) await this. It takes any arguments, so that it is a hook as it stands:
+    `httpx.AsyncClient(event_hooks={"request": [perdure.confirmed]})`.
+    """
+    live: Live | None = current.get()
+    store = None if live is None else live.used_store
+    if store is not None and not store.gate.is_open:
+        await store.gate.wait()

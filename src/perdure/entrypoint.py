@@ -1,0 +1,90 @@
+"""A worker called from the application's own code: `ctx.exports.Default.fetch(...)` or a method of it. (cooperative)
+
+Every call makes an instance of its own (EP-01); values cross by copy, as on a stub of an object (EP-11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from perdure._base.current import current, current_env
+from perdure._base.registry import Registry
+from perdure._base.values import copy
+from perdure._engine import methods
+from perdure._engine.failure import for_caller
+from perdure._engine.turn import invoke
+from perdure.context import confirmed
+from perdure.errors import PerdureError
+from perdure.namespace import NO_FETCH
+from perdure.web import Request, Response, copy_request
+
+
+class Entrypoint:
+    """Makes instances of a worker class and runs them outside of any object."""
+
+    def __init__(self, worker: type, make: Callable[[], Any], env: Any, registry: Registry) -> None:
+        self._worker = worker
+        self._make = make
+        self._env = env
+        self._registry = registry
+
+    async def fetch(self, request: Request) -> Response:
+        """Answer *request* with a fresh instance, in this task."""
+        current_env.set(self._env)
+        handler = methods.handler(self._make(), "fetch")
+        if handler is None:
+            raise PerdureError(NO_FETCH)
+        response = await invoke(handler, request)
+        if not isinstance(response, Response):
+            raise TypeError(
+                f"fetch() of {self._worker.__name__} must return a Response; it returned {type(response).__name__}."
+            )
+        return response
+
+    async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a public method with a fresh instance, in this task."""
+        current_env.set(self._env)
+        return await invoke(methods.call, self._make(), name, args, kwargs)
+
+
+class EntrypointStub:
+    """What `ctx.exports` has for a worker: `await stub.fetch(url)`, `await stub.method(...)`."""
+
+    def __init__(self, entrypoint: Entrypoint, registry: Registry) -> None:
+        self._entrypoint = entrypoint
+        self._registry = registry
+
+    async def fetch(self, input: Request | str, **init: Any) -> Response:
+        """Send a request to the worker's `fetch`."""
+        request = copy_request(input) if isinstance(input, Request) and not init else Request(input, **init)
+        return await self._run(self._entrypoint.fetch(request))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name[:2] == "__":
+            raise AttributeError(name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            sent_args, sent_kwargs = copy((args, kwargs), registry=self._registry, label="arguments")
+            result = await self._run(self._entrypoint.call(name, sent_args, sent_kwargs))
+            return copy(result, registry=self._registry, label="result")
+
+        return call
+
+    async def _run(self, work: Any) -> Any:
+        await confirmed()
+        # In a context where no object is current: the worker's code is not the object's.
+        token = current.set(None)
+        try:
+            task = asyncio.get_running_loop().create_task(work)
+        finally:
+            current.reset(token)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            answer = for_caller(error, self._registry)
+            answer.remote = True  # type: ignore[attr-defined]
+            raise answer from None

@@ -1,0 +1,75 @@
+"""`env`: bindings and variables, by attribute and as a mapping. (cooperative)
+
+Source: EP-07, EP-08. `self.env` is the runtime's own; `from perdure import env` finds, at each use, the one of
+the event that runs, or else of the only runtime in the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from perdure._base.current import current_env
+
+_running: list[Env] = []
+"""The envs of started runtimes in this process."""
+
+
+class Env(Mapping[str, Any]):
+    """What an application was configured with; the same object in the worker and in every object."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+    def __getattr__(self, name: str) -> Any:
+        have = ", ".join(sorted(self.__dict__)) or "nothing"
+        raise AttributeError(f"env has no binding or variable {name!r}; it has {have}")
+
+    def __getitem__(self, name: str) -> Any:
+        return self.__dict__[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__)
+
+    def __len__(self) -> int:
+        return len(self.__dict__)
+
+    def __repr__(self) -> str:
+        return f"<env: {', '.join(sorted(self.__dict__))}>"  # no values: some are secrets
+
+
+class CurrentEnv(Mapping[str, Any]):
+    """Stands for the env of the event that runs."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_find(), name)
+
+    def __getitem__(self, name: str) -> Any:
+        return _find()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_find())
+
+    def __len__(self) -> int:
+        return len(_find())
+
+    def __repr__(self) -> str:
+        return "<env of the running event>"
+
+
+def _find() -> Env:
+    found: Env | None = current_env.get()
+    if found is not None:
+        return found
+    if len(_running) == 1:
+        return _running[0]
+    if not _running:
+        raise AttributeError("env is empty until a Runtime has started")
+    raise AttributeError(
+        f"{len(_running)} runtimes are running, and this code belongs to none of them: use `self.env`, or `runtime.env`"
+    )
+
+
+env = CurrentEnv()

@@ -1,0 +1,317 @@
+"""Runtime: durable objects in a program of one's own; the one place that chooses and wires the parts. (edge)
+
+```python
+async with Runtime(objects=[Counter], data="data") as rt:
+    await rt.namespace(Counter).get_by_name("home").hit("x")
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from perdure import env as envs
+from perdure._base import limits
+from perdure._base.clock import Clock, SystemClock
+from perdure._base.disk import Disk
+from perdure._base.observer import Observer
+from perdure._base.registry import Registry
+from perdure._config import record as records
+from perdure._config.names import binding_name
+from perdure._config.plan import plan
+from perdure._config.problem import ProblemsFound
+from perdure._config.project import Binding, Declared
+from perdure._config.state import Delete
+from perdure._engine.host import Host
+from perdure._engine.live import Live
+from perdure._engine.watchdog import Watchdog
+from perdure._http.asgi import HttpApp
+from perdure._storage.engine import StorageEngine
+from perdure._storage.files import RealDisk
+from perdure._storage.folder import DataFolder
+from perdure._storage.journal.journal import Journal
+from perdure._storage.journal.recovery import recover
+from perdure._telemetry.log import LogObserver
+from perdure.context import DurableObjectState, ExecutionContext, Exports
+from perdure.entrypoint import Entrypoint, EntrypointStub
+from perdure.env import Env
+from perdure.errors import ConfigError, PerdureError
+from perdure.namespace import Namespace
+from perdure.web import Request, Response
+
+T = TypeVar("T")
+
+NO_WORKER = (
+    "The application has no worker to answer HTTP. Define `class Default(WorkerEntrypoint)` with "
+    "`async def fetch(self, request)`."
+)
+
+
+class Runtime:
+    """
+    Owns a data folder and the objects in it, on one event loop.
+
+    Args:
+        objects: the durable object classes; each is bound to `env` under its name in UPPER_SNAKE_CASE.
+        worker: a `WorkerEntrypoint` class, for `asgi` and `handle`.
+        data: the data folder, made if it is not there; None keeps everything in a temporary one.
+        env: variables for `env`, beside the bindings.
+        name: the project's name; ids of objects hang on `<name>-<Class>`.
+        unique_keys: class name → another unique key for its ids (MIG-22).
+        bindings: name in `env` → class, instead of the default names.
+        modules: further modules whose classes may be stored and sent by name.
+        debug: errors shown with their source, for development.
+        idle_s: seconds without events after which an object leaves memory (LIFE-04).
+        slow_ms: report a step of an object's code that blocks the loop longer; 0 reports none.
+        journal_bytes: how large the journal may grow.
+        on_failure: called once if the disk fails and nothing can be made durable any more.
+        declared: migrations and exports of a configuration; for the command line.
+        disk, clock, observer: the world, for tests.
+
+    Raises:
+        ConfigError: the classes contradict what was asked, or the data folder.
+        DataFolderInUse: another runtime, in this process or another, has the data folder.
+    """
+
+    def __init__(
+        self,
+        objects: Iterable[type] = (),
+        *,
+        worker: type | None = None,
+        data: str | os.PathLike[str] | None = None,
+        env: Mapping[str, Any] | None = None,
+        name: str = "app",
+        unique_keys: Mapping[str, str] | None = None,
+        bindings: Mapping[str, type] | None = None,
+        modules: Iterable[str] = (),
+        debug: bool = False,
+        idle_s: float = limits.IDLE_EVICTION_S,
+        slow_ms: int = limits.SLOW_STEP_MS,
+        journal_bytes: int = limits.JOURNAL_BUDGET_BYTES,
+        on_failure: Callable[[BaseException], None] | None = None,
+        declared: Declared | None = None,
+        disk: Disk | None = None,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        classes = {cls.__name__: cls for cls in (*objects, *(bindings or {}).values())}
+        self._classes = classes
+        self._bindings = dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
+        self._worker = worker
+        self._data = data
+        self._vars = dict(env or {})
+        self._name = name
+        self._declared = declared or Declared(unique_keys=dict(unique_keys or {}))
+        owners = [*classes.values(), *([worker] if worker else [])]
+        self.registry = Registry({*modules, *(cls.__module__.partition(".")[0] for cls in owners)})
+        self._debug = debug
+        self._idle_s = idle_s
+        self._slow_ms = slow_ms
+        self._journal_bytes = journal_bytes
+        self._on_failure = on_failure
+        self._disk = disk or RealDisk()
+        self._clock = clock or SystemClock()
+        self._observer = observer or LogObserver()
+        self._background: set[asyncio.Future[Any]] = set()
+        self._folder: DataFolder | None = None
+        self._temporary: str | None = None
+        self._host: Host | None = None
+        self._watchdog: Watchdog | None = None
+        self._namespaces: dict[str, Namespace[Any]] = {}
+        self._env: Env | None = None
+        self._entrypoint: Entrypoint | None = None
+        self._started_by_lifespan = False
+        self._check()
+
+    def _check(self) -> None:
+        for name in self._bindings:
+            if name in self._vars:
+                raise ConfigError(f"{name!r} is both a binding and a variable of env: rename one of them.")
+
+    # --- start and stop -------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take the data folder, bring it to its last confirmed state, and be ready."""
+        if self._host is not None:
+            raise PerdureError("The runtime has been started already.")
+        data = self._data
+        if data is None:
+            data = self._temporary = tempfile.mkdtemp(prefix="perdure-")
+        folder = self._folder = DataFolder.open(data, self._disk)
+        try:
+            unique_keys = self._prepare(folder)
+            journal = Journal(self._disk, folder.layout, epoch=folder.epoch, budget_bytes=self._journal_bytes)
+            await journal.start()
+        except BaseException:
+            self._leave_folder()
+            raise
+        storage = StorageEngine(self._disk, folder.layout, journal)
+        host = self._host = Host(
+            storage,
+            clock=self._clock,
+            observer=self._observer,
+            registry=self.registry,
+            idle_s=self._idle_s,
+            debug=self._debug,
+        )
+        host.on_failure = self._on_failure
+        self._wire(host, unique_keys)
+        host.start()
+        if self._slow_ms:
+            self._watchdog = Watchdog(host, self._slow_ms, self._observer.step_blocked)
+            self._watchdog.start()
+
+    def _prepare(self, folder: DataFolder) -> dict[str, str]:
+        """Recover the stores and carry out migrations; return the unique key of each class."""
+        path = Path(folder.path) / records.RECORD_NAME
+        stored = self._disk.read(str(path))
+        before = records.Record() if stored is None else records.loads(stored)
+        bound = tuple(Binding(name, cls.__name__) for name, cls in self._bindings.items())
+        steps = plan(self._declared, before, name=self._name, defined=tuple(self._classes), bindings=bound)
+        if steps.errors:
+            raise ProblemsFound(steps.errors)
+        recover(self._disk, folder.layout)
+        for step in steps.steps:
+            if isinstance(step, Delete):
+                shutil.rmtree(folder.layout.namespace(step.unique_key), ignore_errors=True)
+        if steps.record != before:
+            self._disk.replace(str(path), records.dumps(steps.record))
+        known = {name: kept.unique_key for name, kept in steps.record.classes.items()}
+        return {
+            name: known.get(name) or self._declared.unique_keys.get(name) or f"{self._name}-{name}"
+            for name in self._classes
+        }
+
+    def _wire(self, host: Host, unique_keys: Mapping[str, str]) -> None:
+        for class_name, cls in self._classes.items():
+            space = host.add_space(class_name, unique_keys[class_name], self._factory(cls))
+            self._namespaces[class_name] = Namespace(space)
+        bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
+        env = self._env = Env({**self._vars, **bound})
+        exports: dict[str, Any] = dict(self._namespaces)
+        self._exports = Exports(exports)
+        if self._worker is not None:
+            worker = self._worker
+            self._entrypoint = Entrypoint(worker, lambda: worker(self._context(), env), env, self.registry)
+            exports[worker.__name__] = EntrypointStub(self._entrypoint, self.registry)
+            self._exports = Exports(exports)
+        host.context.run(envs.current_env.set, env)
+        envs._running.append(env)
+
+    def _factory(self, cls: type) -> Callable[[Live], Any]:
+        return lambda live: cls(DurableObjectState(live, self._exports), self._env)
+
+    def _context(self) -> ExecutionContext:
+        return ExecutionContext(self._exports, self._background, self._clock, self._observer)
+
+    async def stop(self, *, drain_s: float = limits.DRAIN_S) -> None:
+        """
+        Let calls in progress finish for up to *drain_s* seconds, confirm every commit, give the folder back.
+
+        Calls that are still running then fail with a `Disconnected` error. Stopping twice is harmless.
+        """
+        host, self._host = self._host, None
+        if host is None:
+            return
+        if self._watchdog is not None:
+            self._watchdog.stop()
+            self._watchdog = None
+        try:
+            if self._background:
+                await asyncio.wait(self._background, timeout=drain_s)
+                for task in self._background:
+                    task.cancel()
+            await host.stop(drain_s)
+            await host.storage.close()
+        finally:
+            if self._env is not None:
+                envs._running.remove(self._env)
+                self._env = None
+            self._namespaces.clear()
+            self._leave_folder()
+
+    def _leave_folder(self) -> None:
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # --- use ------------------------------------------------------------------------------------------
+
+    @property
+    def env(self) -> Env:
+        """Bindings and variables, as the application's own code sees them."""
+        self._running()
+        assert self._env is not None
+        return self._env
+
+    @overload
+    def namespace(self, which: type[T]) -> Namespace[T]: ...
+    @overload
+    def namespace(self, which: str) -> Namespace[Any]: ...
+    def namespace(self, which: type[T] | str) -> Namespace[Any]:
+        """Return the namespace of a class, by the class or its name."""
+        self._running()
+        name = which if isinstance(which, str) else which.__name__
+        found = self._namespaces.get(name)
+        if found is None or (isinstance(which, type) and self._classes[name] is not which):
+            raise ConfigError(
+                f"{name} is not one of this runtime's object classes; it has {', '.join(sorted(self._classes)) or 'none'}."
+            )
+        return found
+
+    async def handle(self, request: Request, client: Any = None) -> Response:
+        """Answer *request* with the worker's `fetch`."""
+        self._running()
+        if self._entrypoint is None:
+            raise ConfigError(NO_WORKER)
+        return await self._entrypoint.fetch(request)
+
+    @property
+    def asgi(self) -> HttpApp:
+        """
+        The worker as an ASGI application.
+
+        As a server's own application its lifespan starts and stops the runtime; mounted in another one,
+        start the runtime in that one's lifespan.
+        """
+        return HttpApp(self.handle, debug=self._debug, on_start=self._lifespan_start, on_stop=self._lifespan_stop)
+
+    async def _lifespan_start(self) -> None:
+        if self._host is None:
+            await self.start()
+            self._started_by_lifespan = True
+
+    async def _lifespan_stop(self) -> None:
+        if self._started_by_lifespan:
+            self._started_by_lifespan = False
+            await self.stop()
+
+    def _running(self) -> Host:
+        if self._host is None:
+            raise PerdureError(
+                "The runtime is not running: use `async with Runtime(...) as rt:`, or `await rt.start()`."
+            )
+        return self._host
+
+    def __repr__(self) -> str:
+        state = "running" if self._host is not None else "stopped"
+        return f"<Runtime {self._name!r} {state}: {', '.join(self._classes) or 'no objects'}>"

@@ -1,0 +1,563 @@
+"""`ctx.storage`: keys and values, transactions, and the way to `sql` and `kv`. (cooperative)
+
+Source: KVA-*, KVS-*, TXN-*. Every method acts when it is called, awaited or not: reads and writes touch
+memory and the page cache only, and the output gate holds what leaves the object until they are durable.
+What looks asynchronous returns an awaitable that is already done.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from perdure._base import codec
+from perdure._base.awaitables import NOTHING, Call, Done
+from perdure._base.convert import convert
+from perdure._engine.turn import invoke, section
+from perdure._gates.input import Section, SectionFuture, effective
+from perdure._storage import kv
+from perdure._storage.keyrange import KeyRange, key_range
+from perdure._storage.transaction import Transaction
+from perdure.errors import StorageError
+from perdure.sql import SqlStorage
+
+if TYPE_CHECKING:
+    from perdure._engine.live import Live
+    from perdure._storage.store import Store
+
+T = TypeVar("T")
+
+BOTH_STARTS: Final = "list() cannot be called with both start and start_after values."
+LIMIT_NOT_POSITIVE: Final = "List limit must be positive."
+PUT_NOTHING: Final = "put() called with undefined value."
+PUT_FORMS: Final = (
+    "put() may only be called with a single key-value pair and optional options as put(key, value, **options) or "
+    "with multiple key-value pairs and optional options as put(entries, **options)"
+)
+NO_DELETE_ALL: Final = "Cannot call delete_all() within a transaction"
+_MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda _: "..."})()
+
+
+class DurableObjectStorage:
+    """
+    The durable data of one object; reached as `ctx.storage`.
+
+    Attributes:
+        sql: SQL on the object's own database.
+        kv: the same keys and values, synchronously, and as a mapping.
+    """
+
+    __slots__ = ("_kv", "_live", "sql")
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self.sql = SqlStorage(live)
+        self._kv: SyncKvStorage | None = None
+
+    @property
+    def kv(self) -> SyncKvStorage:
+        if self._kv is None:
+            self._kv = SyncKvStorage(self._live)
+        return self._kv
+
+    # --- keys and values ------------------------------------------------------------------------------
+
+    @overload
+    def get(self, key: str, default: Any = None, *, type: None = None, allow_concurrency: bool = False, no_cache: bool = False) -> Done[Any]: ...  # noqa: E501
+    @overload
+    def get(self, key: str, default: T | None = None, *, type: type[T], allow_concurrency: bool = False, no_cache: bool = False) -> Done[T | None]: ...  # noqa: E501
+    @overload
+    def get(self, key: Iterable[str], default: None = None, *, type: Any = None, allow_concurrency: bool = False, no_cache: bool = False) -> Done[dict[str, Any]]: ...  # noqa: E501
+    def get(
+        self,
+        key: str | Iterable[str],
+        default: Any = None,
+        *,
+        type: Any = None,
+        allow_concurrency: bool = False,
+        no_cache: bool = False,
+    ) -> Done[Any]:
+        """
+        Read one value, or a dict of several.
+
+        Args:
+            key: a key, or an iterable of keys; then the result is a dict in key order without the missing
+                ones (KVA-02).
+            default: what stands for a missing value (KVA-01).
+            type: convert the value to this type: a dataclass, Struct, Enum …
+            allow_concurrency: accepted; reads never wait here (GATE-04).
+            no_cache: accepted; there is no cache to pass by (KVA-03).
+        """
+        return Done(_get(self._live, key, default, type, "DurableObjectStorage"))
+
+    @overload
+    def put(self, key: str, value: Any, /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[None]: ...  # noqa: E501
+    @overload
+    def put(self, entries: Mapping[str, Any], /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[None]: ...  # noqa: E501
+    def put(
+        self,
+        key: str | Mapping[str, Any],
+        value: Any = _MISSING,
+        /,
+        *,
+        allow_concurrency: bool = False,
+        allow_unconfirmed: bool = False,
+        no_cache: bool = False,
+    ) -> Done[None]:
+        """
+        Write one pair, `put(key, value)`, or all pairs of a mapping, `put(entries)`: all or none (KVA-05).
+
+        The value is serialised now: changing it later changes nothing stored (KVA-04).
+
+        Args:
+            key: the key, or the mapping of pairs.
+            value: anything that can be stored.
+            allow_unconfirmed: do not hold back what leaves the object for this write (GATE-10).
+            allow_concurrency: accepted; writes never wait here.
+            no_cache: accepted; there is no cache to pass by.
+
+        Raises:
+            DataCloneError: the value cannot be stored; the text names the path to the part that cannot.
+            SqlError: key and value are too large (`SQLITE_TOOBIG`, KVA-13).
+        """
+        _put(self._live, key, value, not allow_unconfirmed, "DurableObjectStorage")
+        return NOTHING
+
+    @overload
+    def delete(self, key: str, /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[bool]: ...  # noqa: E501
+    @overload
+    def delete(self, keys: Iterable[str], /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[int]: ...  # noqa: E501
+    def delete(
+        self,
+        key: str | Iterable[str],
+        /,
+        *,
+        allow_concurrency: bool = False,
+        allow_unconfirmed: bool = False,
+        no_cache: bool = False,
+    ) -> Done[Any]:
+        """Remove a key: whether it existed (KVA-07). Or several keys: how many existed (KVA-08)."""
+        return Done(_delete(self._live, key, not allow_unconfirmed, "DurableObjectStorage"))
+
+    def list(
+        self,
+        *,
+        start: str | None = None,
+        start_after: str | None = None,
+        end: str | None = None,
+        prefix: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        allow_concurrency: bool = False,
+        no_cache: bool = False,
+    ) -> Done[dict[str, Any]]:
+        """
+        Read the pairs of a range as a dict, in the order of the keys' UTF-8 bytes (KVA-09…11).
+
+        Args:
+            start: first key, included.
+            start_after: first key, excluded; not together with `start`.
+            end: last key, excluded.
+            prefix: only keys that begin so.
+            reverse: from the last key to the first; the range stays the same.
+            limit: at most so many pairs, counted after reversing.
+            allow_concurrency: accepted; reads never wait here.
+            no_cache: accepted; there is no cache to pass by.
+        """
+        return Done(_list(self._live, start, start_after, end, prefix, reverse, limit))
+
+    def delete_all(self, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[None]:  # noqa: E501
+        """
+        Remove everything: keys, tables, indexes, and what this turn has written so far (KVA-16).
+
+        The instance keeps running, with empty storage; open cursors end with an error.
+        """
+        store = self._live.store()
+        if store.depth:
+            raise StorageError(NO_DELETE_ALL)
+        store.erase()
+        return NOTHING
+
+    def sync(self) -> Awaitable[None]:
+        """Wait until every write issued so far is durable, confirmed or not (KVA-19)."""
+        live = self._live
+        store = live.store()
+        future = Call(loop=live.host.loop)
+
+        def durable(error: BaseException | None) -> None:
+            if not future.done():
+                future.set_result(None) if error is None else future.set_exception(error)
+
+        store.when_durable(durable)
+        return future
+
+    # --- transactions ---------------------------------------------------------------------------------
+
+    @overload
+    def transaction(self) -> TransactionBlock: ...
+    @overload
+    def transaction(self, closure: Callable[[DurableObjectTransaction], Awaitable[T]]) -> Awaitable[T]: ...
+    @overload
+    def transaction(self, closure: Callable[[], Awaitable[T]]) -> Awaitable[T]: ...
+    def transaction(self, closure: Any = _MISSING) -> Any:
+        """
+        Run `await closure(txn)` as one transaction while no other event is delivered (TXN-01).
+
+        An exception rolls everything back and reaches the caller. Every write of the object meanwhile
+        belongs to the transaction, through `txn` or not. Without a closure: `async with … as txn:`.
+        """
+        if closure is _MISSING:
+            return TransactionBlock(self)
+        if not callable(closure):
+            raise TypeError(
+                "Failed to execute 'transaction' on 'DurableObjectStorage': parameter 1 is not of type 'function'."
+            )
+        live = self._live
+        live.store()
+
+        async def run() -> Any:
+            txn = DurableObjectTransaction(self, Transaction(live.store(), whole=True))
+            try:
+                result = await (invoke(closure, txn) if _takes_argument(closure) else invoke(closure))
+            except BaseException:
+                txn._leave(commit=False)
+                raise
+            txn._leave(commit=True)
+            return result
+
+        return live.block(run, fatal=False)
+
+    @overload
+    def transaction_sync(self) -> SyncTransactionBlock: ...
+    @overload
+    def transaction_sync(self, callback: Callable[[], T]) -> T: ...
+    def transaction_sync(self, callback: Any = _MISSING) -> Any:
+        """
+        Run *callback* as a savepoint of the turn: an exception undoes what it wrote, and is raised (TXN-10).
+
+        The callback is a plain function. Without one: `with ctx.storage.transaction_sync():`.
+        """
+        if callback is _MISSING:
+            return SyncTransactionBlock(self._live)
+        if not callable(callback):
+            raise TypeError(
+                "Failed to execute 'transaction_sync' on 'DurableObjectStorage': parameter 1 is not of type 'function'."
+            )
+        with SyncTransactionBlock(self._live):
+            result = callback()
+            if inspect.iscoroutine(result):
+                result.close()
+                raise TypeError(
+                    "transaction_sync() takes a plain function; this one is async, and nothing of it would run "
+                    "inside the transaction. Use `await ctx.storage.transaction(closure)`."
+                )
+        return result
+
+    def __repr__(self) -> str:
+        return f"<storage of {self._live.label}>"
+
+
+class SyncKvStorage:
+    """Keys and values, synchronously, and as a mapping: `kv["k"] = v`, `"k" in kv`, `del kv["k"]` (KVS-*)."""
+
+    __slots__ = ("_live",)
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    @overload
+    def get(self, key: str, default: Any = None, *, type: None = None) -> Any: ...
+    @overload
+    def get(self, key: str, default: T | None = None, *, type: type[T]) -> T | None: ...
+    def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
+        """Return the value of *key*, or *default* (KVS-02)."""
+        return _get_one(self._live, _checked(key, "get", "SyncKvStorage"), default, type)
+
+    def put(self, key: str, value: Any) -> None:
+        """Write one pair (KVS-03)."""
+        live = self._live
+        kv.put(live.store(), _checked(key, "put", "SyncKvStorage"), codec.dumps(value, live.host.registry))
+
+    def delete(self, key: str) -> bool:
+        """Remove *key*; return whether it existed (KVS-04)."""
+        return bool(kv.delete(self._live.store(), (_checked(key, "delete", "SyncKvStorage"),)))
+
+    def list(
+        self,
+        *,
+        start: str | None = None,
+        start_after: str | None = None,
+        end: str | None = None,
+        prefix: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Iterate over the pairs of a range, read one by one; a further call ends the iterator (KVS-05, KVS-06)."""
+        span = _range(start, start_after, end, prefix, limit)
+        if span is None:
+            return iter(())
+        live = self._live
+        return _Decoded(kv.iterate(live.store(), span, reverse=bool(reverse), limit=limit), live)
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key, _MISSING)
+        if value is _MISSING:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and kv.get(self._live.store(), key) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, _ in kv.iterate(self._live.store(), KeyRange("", False, None), reverse=False, limit=None))
+
+    def __len__(self) -> int:
+        return kv.count(self._live.store())
+
+
+class _Decoded:
+    """Pairs of keys and values from pairs of keys and bytes."""
+
+    __slots__ = ("_live", "_pairs")
+
+    def __init__(self, pairs: Iterator[tuple[str, bytes]], live: Live) -> None:
+        self._pairs = pairs
+        self._live = live
+
+    def __iter__(self) -> _Decoded:
+        return self
+
+    def __next__(self) -> tuple[str, Any]:
+        key, data = next(self._pairs)
+        return key, _load(self._live, key, data)
+
+
+class DurableObjectTransaction:
+    """What a `transaction` closure gets: the object's keys and values, and `rollback` (TXN-03)."""
+
+    __slots__ = ("_done", "_level", "_storage")
+
+    def __init__(self, storage: DurableObjectStorage, level: Transaction) -> None:
+        self._storage = storage
+        self._level = level
+        self._done = False
+
+    def _use(self, operation: str) -> DurableObjectStorage:
+        if self._done:
+            raise StorageError(
+                f"Cannot call {operation} on transaction that has already committed: did you move `txn` outside "
+                "of the closure?"
+            )
+        if not self._level.is_open:
+            raise StorageError(f"Cannot {operation} on rolled back transaction")
+        return self._storage
+
+    def get(self, key: Any, default: Any = None, **options: Any) -> Done[Any]:
+        """See `DurableObjectStorage.get`."""
+        return self._use("get()").get(key, default, **options)
+
+    def put(self, key: Any, value: Any = _MISSING, /, **options: Any) -> Done[None]:
+        """See `DurableObjectStorage.put`."""
+        return self._use("put()").put(key, value, **options)
+
+    def delete(self, key: Any, /, **options: Any) -> Done[Any]:
+        """See `DurableObjectStorage.delete`."""
+        return self._use("delete()").delete(key, **options)
+
+    def list(self, **options: Any) -> Done[dict[str, Any]]:
+        """See `DurableObjectStorage.list`."""
+        return self._use("list()").list(**options)
+
+    def delete_all(self, **options: Any) -> Done[None]:
+        """Refuse: everything cannot be deleted within a transaction (KVA-17)."""
+        raise StorageError(NO_DELETE_ALL)
+
+    def rollback(self) -> None:
+        """Undo everything; the closure may go on, and its value is still returned (TXN-04)."""
+        if self._done:
+            self._use("rollback()")
+        if self._level.is_open:
+            self._level.rollback()
+
+    def _leave(self, *, commit: bool) -> None:
+        if self._level.is_open and self._storage._live.broken is None:
+            self._level.commit() if commit else self._level.rollback()
+        self._done = True
+
+
+class TransactionBlock:
+    """`async with ctx.storage.transaction() as txn:`; an exception rolls back."""
+
+    __slots__ = ("_section", "_storage", "_txn")
+
+    def __init__(self, storage: DurableObjectStorage) -> None:
+        self._storage = storage
+        self._section: Section | None = None
+        self._txn: DurableObjectTransaction | None = None
+
+    async def __aenter__(self) -> DurableObjectTransaction:
+        live = self._storage._live
+        live.store()
+        started = SectionFuture(loop=live.host.loop)
+        entered = self._section = Section(
+            effective(section.get()), lambda: None if started.done() else started.set_result(None)
+        )
+        started.section = None
+        # From here on this task's code belongs to the section, so that its own next step is admitted.
+        section.set(entered)
+        live.gate.enter(entered)
+        await started
+        self._txn = DurableObjectTransaction(self._storage, Transaction(live.store(), whole=True))
+        return self._txn
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._section is not None
+        assert self._txn is not None
+        live = self._storage._live
+        try:
+            self._txn._leave(commit=error is None)
+        finally:
+            section.set(self._section.parent)
+            if live.broken is None:
+                live.gate.leave(self._section)
+
+
+class SyncTransactionBlock:
+    """`with ctx.storage.transaction_sync():`; an exception undoes what the block wrote."""
+
+    __slots__ = ("_level", "_live")
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._level: Transaction | None = None
+
+    def __enter__(self) -> None:
+        self._level = Transaction(self._live.store(), whole=False)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        level = self._level
+        assert level is not None
+        if self._live.broken is not None:
+            level.abandon()
+        elif error is None:
+            level.commit()
+        else:
+            level.rollback()
+
+
+# --- what the classes share -----------------------------------------------------------------------------
+
+
+def _checked(key: Any, method: str, interface: str) -> str:
+    if key.__class__ is str:
+        return key  # type: ignore[no-any-return]
+    if isinstance(key, str):
+        return str(key)
+    raise TypeError(f"Failed to execute '{method}' on '{interface}': parameter 1 is not of type 'string'.")
+
+
+def _load(live: Live, key: str, data: bytes, type: Any = None) -> Any:
+    try:
+        if type is None:
+            return codec.loads(data, live.host.registry)
+        return convert(codec.loads(data, live.host.registry.allowing(type)), type)
+    except Exception as error:
+        error.add_note(f"while reading key {key!r} of {live.label} ({len(data):,} bytes)")
+        raise
+
+
+def _get_one(live: Live, key: str, default: Any, type: Any) -> Any:
+    data = kv.get(live.store(), key)
+    return default if data is None else _load(live, key, data, type)
+
+
+def _get(live: Live, key: Any, default: Any, type: Any, interface: str) -> Any:
+    if key.__class__ is str:
+        return _get_one(live, key, default, type)
+    if isinstance(key, str) or not isinstance(key, Iterable) or isinstance(key, (bytes, Mapping)):
+        return _get_one(live, _checked(key, "get", interface), default, type)
+    store = live.store()
+    found: dict[str, Any] = {}
+    for one in sorted({_checked(one, "get", interface) for one in key}):
+        data = kv.get(store, one)
+        if data is not None:
+            found[one] = _load(live, one, data, type)
+    return found
+
+
+def _put(live: Live, key: Any, value: Any, confirmed: bool, interface: str) -> None:
+    store = live.store()
+    registry = live.host.registry
+    if isinstance(key, Mapping):
+        if value is not _MISSING:
+            raise TypeError(PUT_FORMS)
+        entries = [
+            (_checked(name, "put", interface), codec.dumps(part, registry)) for name, part in key.items()
+        ]
+        if entries:
+            kv.put_many(store, entries, confirmed=confirmed)
+        return
+    name = _checked(key, "put", interface)
+    if value is _MISSING:
+        raise TypeError(PUT_NOTHING)
+    kv.put(store, name, codec.dumps(value, registry), confirmed=confirmed)
+
+
+def _delete(live: Live, key: Any, confirmed: bool, interface: str) -> bool | int:
+    if isinstance(key, str) or not isinstance(key, Iterable) or isinstance(key, (bytes, Mapping)):
+        return bool(kv.delete(live.store(), (_checked(key, "delete", interface),), confirmed=confirmed))
+    return kv.delete(live.store(), [_checked(one, "delete", interface) for one in key], confirmed=confirmed)
+
+
+def _range(
+    start: str | None, start_after: str | None, end: str | None, prefix: str | None, limit: int | None
+) -> KeyRange | None:
+    for name, given in (("start", start), ("start_after", start_after), ("end", end), ("prefix", prefix)):
+        if given is not None and not isinstance(given, str):
+            raise TypeError(f"list(): {name} must be a str, not {type(given).__name__}.")
+    if start is not None and start_after is not None:
+        raise TypeError(BOTH_STARTS)
+    if limit is not None:
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            raise TypeError(f"list(): limit must be an int, not {type(limit).__name__}.")
+        if limit <= 0:
+            raise TypeError(LIMIT_NOT_POSITIVE)
+    return key_range(start, start_after, end, prefix)
+
+
+def _list(
+    live: Live,
+    start: str | None,
+    start_after: str | None,
+    end: str | None,
+    prefix: str | None,
+    reverse: bool,
+    limit: int | None,
+) -> dict[str, Any]:
+    span = _range(start, start_after, end, prefix, limit)
+    store: Store = live.store()
+    if span is None:
+        return {}
+    return {key: _load(live, key, data) for key, data in kv.rows(store, span, reverse=bool(reverse), limit=limit)}
+
+
+def _takes_argument(closure: Callable[..., Any]) -> bool:
+    """Whether *closure* wants the `txn`: one that ignores it may leave the parameter out."""
+    try:
+        parameters = inspect.signature(closure).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
