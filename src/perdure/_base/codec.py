@@ -2,32 +2,33 @@
 
 Two forms, told apart by the version byte:
 
-    1  plain   MessagePack of the value itself: dicts, lists, and leaves that MessagePack knows, nested a few
-               levels, no container twice. Nearly all values are of this kind, and C code does all the work.
-    2  graph   [classes, kinds, payloads, built, root]: every container is a *node* with a number, and stands in
-               another's payload as a reference. So depth costs no stack, shared references and cycles stay what
-               they are, and a class is named once.
+    1  plain   MessagePack of the value itself: dicts, lists, and leaves that MessagePack knows, nested a
+               few levels, no container twice. Nearly all values are of this kind; C does all the work.
+    2  graph   [classes, kinds, payloads, built, root]: every container is a *node* with a number, and stands
+               in another's payload as a reference. So depth costs no stack, shared references and cycles
+               stay what they are, and a class is named once.
 
         classes    [[name, number of declared fields, attribute, …], …]
         kinds      one byte a node, see below
         payloads   what each node holds, only leaves and references
-        built      numbers of the nodes that cannot be made before what they refer to, in the order to make them
+        built      numbers of the nodes that cannot be made before what they refer to, in order
         root       a leaf or a reference
 
 Invariants: reading runs no code that the data chooses and imports nothing; it makes instances of classes the
-registry names, without their constructors. Data that is damaged gives an error that tells its size, never a part
-of it (KVA-23). Anything this version writes, later versions read.
+registry names, without their constructors. Damaged data gives an error that tells its size, never a part of
+it (KVA-23). Anything this version writes, later versions read.
 """
 
 from __future__ import annotations
 
 import datetime
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
 
 from perdure import errors
-from perdure._base import graph
+from perdure._base import graph_reader, graph_writer
 from perdure._base.convert import convert
 from perdure._base.refusal import Refused, as_error
 from perdure._base.registry import Registry
@@ -68,7 +69,7 @@ def dumps(value: Any, registry: Registry | None = None, *, label: str = "value")
         except (UnicodeEncodeError, OverflowError, RecursionError):
             pass  # lone surrogates, integers beyond 64 bits, little stack left: the other form has them all
     try:
-        return b"\x02" + graph.encode(value, _NO_CLASSES if registry is None else registry)
+        return b"\x02" + graph_writer.encode(value, _NO_CLASSES if registry is None else registry)
     except Refused as refused:
         raise as_error(refused, value, label) from None
 
@@ -99,7 +100,7 @@ def _read(data: bytes | memoryview, registry: Registry) -> Any:
         if form == PLAIN:
             return _plain_decoder.decode(memoryview(data)[1:])
         if form == GRAPH:
-            return graph.decode(memoryview(data)[1:], registry)
+            return graph_reader.decode(memoryview(data)[1:], registry)
     except errors.DataCloneError:
         raise
     except RecursionError:
@@ -113,8 +114,8 @@ def _read(data: bytes | memoryview, registry: Registry) -> Any:
         ) from None
     if form > GRAPH:
         raise errors.DataCloneError(
-            f"The stored value is corrupt, or a newer version of Perdure wrote it: {_size(data)} of format {form}, "
-            f"where this version knows up to {GRAPH}."
+            f"The stored value is corrupt, or a newer version of Perdure wrote it: {_size(data)} of format "
+            f"{form}, where this version knows up to {GRAPH}."
         )
     raise errors.DataCloneError(
         f"The stored value is corrupt: {_size(data)} that begin with no known format."
@@ -127,32 +128,31 @@ def _size(data: bytes | memoryview) -> str:
 
 def _is_plain(value: Any) -> bool:
     """Tell whether MessagePack alone gives *value* back as it is: every type exact, no container twice."""
-    kind = type(value)
-    if kind in _PLAIN_LEAVES:
+    if type(value) in _PLAIN_LEAVES:
         return True
+    all_leaves = _PLAIN_LEAVES.issuperset
     seen: set[int] = set()
+    count = 0
     level: list[Any] = [value]
     for _ in range(_PLAIN_LEVELS_MAX):
+        count += len(level)
+        seen.update(map(id, level))
+        if len(seen) != count:
+            return False
         inner: list[Any] = []
         for item in level:
             kind = type(item)
-            if kind is dict:
-                if not _PLAIN_LEAVES.issuperset(map(type, item)):
+            if kind is list:
+                if not all_leaves(map(type, item)):
+                    inner += [child for child in item if type(child) not in _PLAIN_LEAVES]
+            elif kind is dict or isinstance(shape_of(kind), AliasShape):
+                if all_leaves(map(type, chain(item, item.values()))):
+                    continue
+                if not all_leaves(map(type, item)):
                     return False
-                children = item.values()
-            elif kind is list:
-                children = item
-            elif kind is datetime.datetime and item.tzinfo is datetime.UTC and not item.fold:
-                continue
-            elif isinstance(shape_of(kind), AliasShape):
-                children = item.values()
-            else:
+                inner += [child for child in item.values() if type(child) not in _PLAIN_LEAVES]
+            elif kind is not datetime.datetime or item.tzinfo is not datetime.UTC or item.fold:
                 return False
-            if id(item) in seen:
-                return False
-            seen.add(id(item))
-            if not _PLAIN_LEAVES.issuperset(map(type, children)):
-                inner += [child for child in children if type(child) not in _PLAIN_LEAVES]
         if not inner:
             return True
         level = inner

@@ -1,8 +1,8 @@
 """A value to what an annotation asks for. (pure)
 
-`msgspec.convert` knows dataclasses, Structs, TypedDicts, named tuples, Enums, times, UUIDs and generics of them;
-pydantic models validate themselves; any other class accepts its instances only. An instance of the class asked for
-is taken as it is: it was checked, or not, when it was made.
+`msgspec.convert` knows dataclasses, Structs, TypedDicts, named tuples, Enums, times, UUIDs and generics of
+them; pydantic models validate themselves; any other class accepts its instances only. An instance of the
+class asked for is taken as it is: it was checked, or not, when it was made.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exceptions as values: their class, arguments, notes, attributes and cause, without the traceback. (pure)
 
-`__init__` is never run with guessed arguments: an exception is made blank by the built-in class it extends and
-gets its state, also that which built-in classes keep in C (`errno`, `reason`, `code` …).
+`__init__` is never run with guessed arguments: an exception is made blank by the built-in class it extends
+and gets its state, also that which built-in classes keep in C (`errno`, `reason`, `code` …).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ CAUSE: Final = ":cause"
 SUPPRESS: Final = ":suppress_context"
 MESSAGE: Final = ":message"
 MEMBERS: Final = ":members"
+
+_base: Final[Any] = BaseException  # the attributes as C has them, whatever a subclass makes of the names
 
 _NATIVE_STATE: Final[tuple[tuple[type[BaseException], tuple[str, ...]], ...]] = (
     (OSError, ("errno", "strerror", "filename", "filename2")),
@@ -52,12 +54,12 @@ class ExceptionShape(Shape):
         }
 
     def take(self, value: Any) -> dict[str, Any]:
-        state = {ARGS: BaseException.args.__get__(value)}  # type: ignore[attr-defined]
+        state = {ARGS: _base.args.__get__(value)}
         for name, native in self._native_names.items():
             found = native.__get__(value)
             if found is not None:
                 state[name] = found
-        cause = BaseException.__cause__.__get__(value)  # type: ignore[attr-defined]
+        cause = _base.__cause__.__get__(value)
         if cause is not None:
             state[CAUSE] = cause
         if value.__suppress_context__:
@@ -88,8 +90,8 @@ class ExceptionShape(Shape):
                     target.__dict__[name] = value
             elif name in self._native_names:
                 self._native_names[name].__set__(target, value)
-        BaseException.args.__set__(target, state.get(ARGS, ()))  # type: ignore[attr-defined]
-        BaseException.__cause__.__set__(target, state.get(CAUSE))  # type: ignore[attr-defined]
+        _base.args.__set__(target, state.get(ARGS, ()))
+        _base.__cause__.__set__(target, state.get(CAUSE))
         # Setting a cause also sets this one, so it comes last.
         target.__suppress_context__ = SUPPRESS in state
 

@@ -1,7 +1,7 @@
 """Leaves that MessagePack has no type of its own for, as extensions, and back. (pure)
 
-Invariant: what is read gives the very type and value that was written, whatever the locale, the decimal context
-or the limit on digits of an int.
+Invariant: what is read gives the very type and value that was written, whatever the decimal context or the
+limit on the digits of an int.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _write_timedelta(value: datetime.timedelta) -> Ext:
 
 
 def _zone_of(value: datetime.datetime | datetime.time) -> Any:
-    """Return the key of the time zone of *value*, or else its offset then, as (seconds, microseconds, name)."""
+    """Return the key of the time zone of *value*; if none, (seconds, microseconds, name) of its offset."""
     zone = value.tzinfo
     if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is not None:
         return zone.key

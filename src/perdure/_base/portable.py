@@ -1,7 +1,7 @@
 """Which part of an exception travels. (pure)
 
-The class, arguments, notes and cause make an exception what it is: if one of them cannot travel, a `RemoteError`
-stands for the whole. Further attributes are a convenience: one that cannot travel stays behind.
+Its class and arguments make an exception what it is: if they cannot travel, a `RemoteError` stands for the
+whole. Further attributes are a convenience: one that cannot travel stays behind.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _PLAIN: Final = LEAVES - {datetime.time}  # a time may be what is refused
 _CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset, bytearray})
 _SUPPORTED: Final = "Make it a dataclass, a msgspec.Struct, a NamedTuple or a dict."
 
-# What JavaScript's structured clone calls "could not be cloned": code and running things, which have a name at most.
+# What JavaScript's structured clone says "could not be cloned" of: code and running things.
 _NAMED_KINDS: Final[tuple[tuple[tuple[type, ...], str, str], ...]] = (
     ((types.FunctionType, types.BuiltinFunctionType), "function", ""),
     ((types.MethodType,), "method", ""),
@@ -31,9 +31,9 @@ _NAMED_KINDS: Final[tuple[tuple[tuple[type, ...], str, str], ...]] = (
 
 _BUILTIN_BASES: Final[tuple[tuple[type, str], ...]] = (
     (dict, "dict(value)"), (list, "list(value)"), (tuple, "tuple(value)"), (set, "set(value)"),
-    (frozenset, "frozenset(value)"), (str, "str(value)"), (bytes, "bytes(value)"), (bytearray, "bytearray(value)"),
-    (int, "int(value)"), (float, "float(value)"), (datetime.datetime, "a plain datetime.datetime"),
-    (datetime.date, "a plain datetime.date"),
+    (frozenset, "frozenset(value)"), (str, "str(value)"), (bytes, "bytes(value)"),
+    (bytearray, "bytearray(value)"), (int, "int(value)"), (float, "float(value)"),
+    (datetime.datetime, "a plain datetime.datetime"),    (datetime.date, "a plain datetime.date"),
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ _classes: dict[str, type] = {}
 _names: dict[type, str] = {}
 """The same the other way round."""
 
-_HINT: Final = "Decorate the class with @perdure.value, or call perdure.value(TheClass) once when the application starts."
+_HINT: Final = "Decorate it with @perdure.value, or call perdure.value(TheClass) when the application starts."
 
 
 @overload
@@ -35,8 +35,8 @@ def value(cls: _C | None = None, /, *, name: str | None = None) -> _C | Callable
     Let instances of a class be stored and sent by value, wherever the class is defined.
 
     Classes in the application's own modules need no decorator; others do: those of libraries (call
-    `perdure.value(TheClass)`), those defined inside functions, and those whose stored name shall stay when the
-    class moves (`@perdure.value(name="booking.Seat")`).
+    `perdure.value(TheClass)`), those defined inside functions, and those whose stored name shall stay when
+    the class moves (`@perdure.value(name="booking.Seat")`).
 
     Args:
         cls: a dataclass, `msgspec.Struct`, `Enum`, `NamedTuple`, exception or pydantic model. With
@@ -57,12 +57,13 @@ def _register(cls: _C, name: str | None) -> _C:
         raise TypeError(f"perdure.value() is for classes, not for {cls!r}.")
     if isinstance(shape_of(cls), AliasShape | None):
         raise TypeError(
-            f'perdure.value() cannot register "{cls.__qualname__}": only dataclasses, msgspec Structs, Enums, '
-            "named tuples, exceptions and pydantic models travel by value. Put @perdure.value above @dataclass."
+            f'perdure.value() cannot register "{cls.__qualname__}": only dataclasses, msgspec Structs, '
+            "Enums, named tuples, exceptions and pydantic models travel by value. "
+            "Put @perdure.value above @dataclass."
         )
     name = full_name(cls) if name is None else name
     known = _classes.get(name)
-    # The same definition may run twice (a function that defines a class, a module run again): the last one counts.
+    # The same definition may run twice, for instance inside a function: the last one counts.
     if known is not None and known is not cls and full_name(known) != full_name(cls):
         raise ValueError(f'perdure.value(): the name "{name}" already belongs to {full_name(known)}.')
     _classes[name] = cls
@@ -129,18 +130,18 @@ class Registry:
             return name
         if not self._allows(cls.__module__, cls):
             raise errors.DataCloneError(
-                f'{shown} Its module "{cls.__module__}" is not one of the application\'s, so the class has no name '
-                f"to store it under. {_HINT}"
+                f'{shown} Its module "{cls.__module__}" is not one of the application\'s, so the class '
+                f"has no name to store it under. {_HINT}"
             )
         if "<locals>" in cls.__qualname__:
             raise errors.DataCloneError(
-                f"{shown} It is defined inside a function, where it cannot be found again. Move it to the top "
-                f"of its module, or decorate it with @perdure.value."
+                f"{shown} It is defined inside a function, where it cannot be found again. Move it to the "
+                "top of its module, or decorate it with @perdure.value."
             )
         if _look_up(cls.__module__, cls.__qualname__) is not cls:
             raise errors.DataCloneError(
-                f'{shown} It cannot be found again: "{cls.__qualname__}" in the module "{cls.__module__}" is not this '
-                f"class. Give it a name of its own there, or decorate it with @perdure.value."
+                f'{shown} It cannot be found again: "{cls.__qualname__}" in the module "{cls.__module__}" is '
+                "not this class. Give it a name of its own there, or decorate it with @perdure.value."
             )
         return f"{self._aliases.get(cls.__module__, cls.__module__)}:{cls.__qualname__}"
 
@@ -161,9 +162,9 @@ class Registry:
             if found is not None and self._allows(candidate, found) and shape_of(found) is not None:
                 return found
         raise errors.DataCloneError(
-            f'The value is an instance of "{name}", and there is no such class here. If the class was renamed or moved, '
-            f'give it its old name with @perdure.value(name="{name}"); if it is defined in a module that is not '
-            "imported yet, import it when the application starts."
+            f'The value is an instance of "{name}", and there is no such class here. If it was renamed or '
+            f'moved, give it its old name with @perdure.value(name="{name}"); if its module is not imported '
+            "yet, import it when the application starts."
         )
 
     def _allows(self, module: str, cls: type) -> bool:

@@ -54,7 +54,7 @@ class AliasShape(Shape):
 
 
 class NamedTupleShape(Shape):
-    """A named tuple: immutable, so its items come first. Its state is told by field, for the day fields change."""
+    """A named tuple: immutable, so its items come first. They are told by field, for when fields change."""
 
     __slots__ = ()
 
@@ -100,6 +100,9 @@ class DataclassShape(Shape):
         return self._defaults[name].init
 
 
+_copy_struct: Final[Any] = vars(msgspec.Struct)["__copy__"]  # not what a class makes of it
+
+
 class StructShape(Shape):
     """A `msgspec.Struct`: its fields, and its `__dict__` where it has one."""
 
@@ -120,7 +123,7 @@ class StructShape(Shape):
         # A Struct cannot be made without its constructor, but it can be copied without one.
         if self._template is None:
             self._template = self._make_template()
-        return msgspec.Struct.__copy__(self._template)
+        return _copy_struct(self._template)
 
     def _make_template(self) -> Any:
         empty = dict.fromkeys(self._fields)

@@ -29,7 +29,8 @@ class Shape:
 
     def __init__(self, cls: type) -> None:
         self.cls: Any = cls
-        self.hashed = cls.__hash__ is not None and cls.__hash__ is not object.__hash__
+        hashing: Any = cls.__hash__
+        self.hashed = hashing is not None and hashing is not object.__hash__
 
     def take(self, value: Any) -> dict[str, Any]:
         """Return the state of *value* by attribute name; what is not set is not in it."""
@@ -109,7 +110,7 @@ def attributes_of(value: Any, slots: dict[str, MemberDescriptorType]) -> dict[st
 
 
 def set_attributes(target: Any, state: dict[str, Any], slots: dict[str, MemberDescriptorType]) -> None:
-    """Set on *target* what `attributes_of` found; what a class without `__dict__` has no slot for is dropped."""
+    """Set what `attributes_of` found; what a class without `__dict__` has no slot for is dropped."""
     if not slots:
         target.__dict__.update(state)
         return

@@ -1,13 +1,13 @@
 """Structured copy of values within the process. (pure)
 
-What cannot change passes through as it is; everything else is copied. Cycles and shared references inside a value
-stay what they are. Source: the structured clone of RPC-08 and KVA-12, in Python's terms.
+What cannot change passes through as it is; everything else is copied. Cycles and shared references inside a
+value stay what they are. Source: the structured clone of RPC-08 and KVA-12, in Python's terms.
 
-How: a mutable container is copied shallowly, which is one call into C, and then each item in the copy that needs
-it is replaced; containers found on the way wait in a list, so that depth costs no stack. Only what cannot be made
-before its items (tuples, frozen sets, keys, groups of exceptions) is built from the inside out.
+How: a mutable container is copied shallowly, which is one call into C, and then each item in the copy that
+needs it is replaced; containers found on the way wait in a list, so depth costs no stack. Only what cannot
+be made before its items (tuples, frozen sets, keys, groups of exceptions) is built from the inside out.
 
-Invariant: while one of those is being built, no waiting container is touched; so whatever is hashed is complete.
+Invariant: while one of those is built, no waiting container is touched; so whatever is hashed is complete.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 _HEAD_BYTES: Final = 2
 _NODE_BYTES: Final = 5
-"""What a value takes beside the bytes of its text: Cloudflare's format says kind and length in at most so many."""
+"""What a value takes beside the bytes of its text: about what kind and length take in Cloudflare's format."""
 
 _LEVELS_MAX: Final = limits.VALUE_DEPTH_MAX
 
@@ -177,7 +177,7 @@ class _Copier:
         return self._of(child)
 
     def _of(self, source: Any) -> Any:
-        """Return the copy of *source*, which is no leaf; the items of a mutable container may still be to do."""
+        """Return the copy of *source*, which is no leaf; the items of a container may still be to do."""
         memo = self._memo
         key = id(source)
         if key in memo:
