@@ -100,7 +100,7 @@ class DataclassShape(Shape):
         return self._defaults[name].init
 
 
-_copy_struct: Final[Any] = vars(msgspec.Struct)["__copy__"]  # not what a class makes of it
+_copy_struct: Final[Any] = getattr(msgspec.Struct, "__copy__")  # noqa: B009 - its stubs do not know it
 
 
 class StructShape(Shape):
