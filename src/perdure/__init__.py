@@ -3,7 +3,7 @@
 from perdure._base.registry import value
 from perdure.context import DurableObjectState, ExecutionContext, confirmed
 from perdure.durable_object import DurableObject, WorkerEntrypoint
-from perdure.env import env
+from perdure.environment import env
 from perdure.errors import (
     ConfigError,
     DataCloneError,

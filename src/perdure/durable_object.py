@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.context import DurableObjectState, ExecutionContext
 
 if TYPE_CHECKING:
-    from perdure.env import Env
+    from perdure.environment import Env
 
 
 class DurableObject:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from perdure import env as envs
+from perdure import environment as envs
 from perdure._base import limits
 from perdure._base.clock import Clock, SystemClock
 from perdure._base.disk import Disk
@@ -41,7 +41,7 @@ from perdure._storage.journal.recovery import recover
 from perdure._telemetry.log import LogObserver
 from perdure.context import DurableObjectState, ExecutionContext, Exports
 from perdure.entrypoint import Entrypoint, EntrypointStub
-from perdure.env import Env
+from perdure.environment import Env
 from perdure.errors import ConfigError, PerdureError
 from perdure.namespace import Namespace
 from perdure.web import Request, Response

@@ -213,6 +213,8 @@ class _Reader:
         return known
 
     def _find_class(self, name: str, declared: int, *names: str) -> _Class:
+        if not name.isprintable():
+            raise ValueError("no name of a class")
         try:
             shape = shape_of(self._registry.resolve(name))
         except errors.DataCloneError:

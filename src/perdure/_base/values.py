@@ -72,6 +72,25 @@ def copy_sized(value: _T, *, registry: Registry | None = None, label: str = "val
     return new, _HEAD_BYTES + _NODE_BYTES * copier.nodes + copier.text_bytes
 
 
+def copy_call(
+    args: tuple[Any, ...], kwargs: dict[str, Any], *, registry: Registry | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any], int]:
+    """
+    Return structured copies of a call's arguments, and how many bytes they take as a message.
+
+    Raises:
+        DataCloneError: one of them cannot travel; the text says which, as `arguments[0]` or `arguments["by"]`.
+    """
+    if not kwargs:
+        new_args, size = copy_sized(args, registry=registry, label="arguments")
+        return new_args, {}, size
+    # One value, so that what two arguments share stays shared.
+    together: dict[Any, Any] = dict(enumerate(args))
+    together.update(kwargs)
+    new, size = copy_sized(together, registry=registry, label="arguments")
+    return tuple([new.pop(index) for index in range(len(args))]), new, size
+
+
 def copy_exception(error: BaseException, registry: Registry | None = None) -> BaseException:
     """
     Return *error* as its caller gets it: by copy if its class can travel, else a `RemoteError`.

@@ -17,7 +17,6 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import perdure
 from perdure._config.load import shown
 from perdure._config.names import binding_name
 from perdure._config.problem import Problem, ProblemsFound, did_you_mean, errors
@@ -25,7 +24,7 @@ from perdure._config.project import Binding, Project
 
 WORKER_NAME = "Default"
 
-_OURS = str(pathlib.Path(perdure.__file__).parent) if perdure.__file__ else ""
+_OURS = str(pathlib.Path(__file__).resolve().parents[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ SETTINGS: tuple[Setting, ...] = (
         "reload",
         bool,
         True,
-        "Do not watch the files and reload when they change.",
+        "Watch the files, and reload when they change.",
         ("dev",),
         is_flag_off=True,
     ),
