@@ -40,9 +40,7 @@ class Notebook(DurableObject):
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
         self.sql = ctx.storage.sql
-        self.sql.exec(
-            "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL, done INTEGER NOT NULL)"
-        )
+        self.sql.exec("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT, done INTEGER)")
 
     async def add(self, text: str) -> Note:
         row = self.sql.exec("INSERT INTO notes (text, done) VALUES (?, 0) RETURNING id", text).one()
@@ -98,4 +96,4 @@ def create_app(data: str | Path | None) -> FastAPI:
     return app
 
 
-app = create_app(os.environ.get("NOTEBOOKS_DATA", "data"))
+app = create_app(os.environ.get("NOTEBOOKS_DATA", ".perdure"))

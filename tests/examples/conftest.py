@@ -1,0 +1,35 @@
+"""Fixtures for the examples: servers that end with their test. (edge)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .serving import EXAMPLES, Served
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Return a function that serves an example with the given `--var` settings, each on its own data."""
+    started: list[Served] = []
+
+    def start(example: str, *settings: str) -> Served:
+        served = Served(EXAMPLES / example, tmp_path / f"data{len(started)}", *settings)
+        started.append(served)
+        served.start()
+        return served
+
+    yield start
+    for served in started:
+        served.stop()
+
+
+@pytest.fixture(scope="module")
+def box_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a box office that the tests of a module share; each test has seats of its own."""
+    served = Served(EXAMPLES / "booking", tmp_path_factory.mktemp("booking"))
+    served.start()
+    yield served.url
+    served.stop()

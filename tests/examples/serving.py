@@ -1,0 +1,128 @@
+"""An example on a real `perdure serve` process, and visitors of its box office. (edge)"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx
+
+import perdure
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+READY = re.compile(r"Ready on (http://[^:/\s]+:(\d+))")
+START_S = 30.0
+STOP_S = 20.0
+
+
+class Served:
+    """The process of one example; what it prints is kept for the failing test."""
+
+    def __init__(self, app: Path, data: Path, *settings: str) -> None:
+        self.app = app
+        self.data = data
+        self.settings = settings
+        self.url = ""
+        self.output: list[str] = []
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it, on the port it had before if it ran already."""
+        ready = threading.Event()
+        command = [sys.executable, "-m", "perdure", "serve", str(self.app), "--data", str(self.data)]
+        options = [f"--var={setting}" for setting in self.settings]
+        process = subprocess.Popen(
+            [*command, "--port", str(self._port), *options],
+            env=os.environ | {"PYTHONPATH": str(Path(perdure.__file__).parents[1]), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._process = process
+
+        def read() -> None:
+            assert process.stdout is not None
+            for line in process.stdout:
+                self.output.append(line)
+                if found := READY.search(line):
+                    self.url, self._port = found[1], int(found[2])
+                    ready.set()
+            ready.set()  # the end of its output is the end of the process: nothing to wait for any more
+
+        threading.Thread(target=read, daemon=True).start()
+        ready.wait(START_S)
+        if not self.url or process.poll() is not None:
+            self.stop()
+            raise RuntimeError(f"perdure serve did not become ready:\n{''.join(self.output)}")
+
+    def kill(self) -> None:
+        """End it as `kill -9` does: nothing of it runs any more, nothing is tidied."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(STOP_S)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class Visitor:
+    """A browser's worth of cookies, one tab, one show."""
+
+    def __init__(self, url: str, show: str = "night-ferry", tab: str = "one") -> None:
+        self.http = httpx.Client(base_url=url, timeout=30)
+        self.show = show
+        self.tab = tab
+        self.http.get("/api/shows").raise_for_status()  # the cookie comes with the first answer
+
+    def other_tab(self, tab: str = "two") -> Visitor:
+        other = Visitor.__new__(Visitor)
+        other.http, other.show, other.tab = self.http, self.show, tab
+        return other
+
+    def post(self, action: str, **body: Any) -> httpx.Response:
+        return self.http.post(f"/api/shows/{self.show}/{action}", json={"tab": self.tab, **body})
+
+    def view(self, seen: int | None = None) -> dict[str, Any]:
+        """Return the show as this visitor sees it; with `seen`, wait for something newer first."""
+        asked = {"tab": self.tab} | ({} if seen is None else {"seen": seen})
+        answer = self.http.get(f"/api/shows/{self.show}", params=asked)
+        answer.raise_for_status()
+        return answer.json()
+
+    def hold(self, *seats: str) -> httpx.Response:
+        return self.post("hold", seats=seats)
+
+    def book(self, name: str, *seats: str) -> httpx.Response:
+        return self.post("book", name=name, seats=seats)
+
+    def holds(self, *seats: str) -> Visitor:
+        """Hold seats that are known to be free."""
+        self.hold(*seats).raise_for_status()
+        return self
+
+    def books(self, name: str, *seats: str) -> str:
+        """Hold and book seats that are known to be free; return the code."""
+        self.holds(*seats)
+        return self.book(name, *seats).raise_for_status().json()["booked"]
+
+
+def eventually(is_so: Callable[[], Any], within_s: float = 10.0) -> Any:
+    """Return the first true answer of `is_so`, asking often; fail once `within_s` is over."""
+    pause, deadline = threading.Event(), monotonic() + within_s
+    while not (answer := is_so()):
+        assert monotonic() < deadline, f"not so within {within_s} s"
+        pause.wait(0.05)
+    return answer
