@@ -370,7 +370,7 @@ def _pack_response(value: Any) -> Response:
 
 def _check_routing(mode: str) -> None:
     if mode != "primary-only":
-        raise ValueError(f"unknown routingMode: {mode}")
+        raise ValueError(f"unknown routing_mode: {mode}")
 
 
 def _visible(name: str | None) -> str | None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+import perdure
 from perdure._cli.console import has_colour, now
 from perdure._cli.options import RunOptions
 from perdure._cli.output import address, banner, json_line, paint, problems_text
@@ -57,14 +58,12 @@ class Announcer:
 
     def start(self, found: dict[str, Any], warnings: Iterable[Problem]) -> None:
         """Show what is about to run."""
-        from perdure._cli.main import version
-
         self.problems([*unknown_variables(os.environ), *warnings])
         if self._json:
             return
         print(
             banner(
-                version(),
+                perdure.__version__,
                 found["name"],
                 found["main"],
                 [(binding, class_name) for binding, class_name in found["bindings"]],

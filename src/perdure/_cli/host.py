@@ -19,7 +19,7 @@ from perdure._cli.options import RunOptions
 from perdure._cli.output import json_line, request_line
 from perdure._cli.prepare import Prepared, data_problem
 from perdure._config.problem import ProblemsFound
-from perdure._http.asgi import HttpApp
+from perdure._http.asgi import Handle, HttpApp
 from perdure._http.convert import RequestLine
 
 EXIT_GRACE_S = 5.0
@@ -50,10 +50,9 @@ async def host(
     Raises:
         ProblemsFound: the data folder cannot be used; nothing was touched.
     """
-    from perdure.runtime import Runtime
-
     from perdure._http.limits import HttpLimits
     from perdure._http.server import Server
+    from perdure.runtime import Runtime
 
     project, app = prepared.project, prepared.app
     failed: list[BaseException] = []
@@ -77,7 +76,7 @@ async def host(
         declared=project.declared,
         on_failure=on_failure,
     )
-    handle = runtime.handle
+    handle: Handle = runtime.handle
     if project.assets is not None:
         from perdure._cli.assets import Assets
 

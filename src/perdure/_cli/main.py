@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any, TypeVar
 
 import click
 
+import perdure
 from perdure._cli import exits
 from perdure._cli.options import RunOptions
 from perdure._config.problem import Problem, ProblemsFound
@@ -72,17 +72,9 @@ def settings_of(command: str) -> Callable[[F], F]:
     return decorate
 
 
-def version() -> str:
-    """Return the installed version."""
-    try:
-        return metadata.version("perdure")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
 def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"perdure {version()}")
+        click.echo(f"perdure {perdure.__version__}")
         ctx.exit()
 
 

@@ -75,6 +75,11 @@ def load_app(project: Project, *, object_base: type, worker_base: type) -> Loade
             for binding in project.bindings
             if _check_class(project, binding, file, members, classes, problems)
         )
+    # A class under a second name (`Hall = Room`, MIG-15) is a class of its own, with objects of its own.
+    for name in {binding.class_name for binding in bound}:
+        if classes[name].__name__ != name:
+            classes[name] = type(name, (classes[name],), {"__module__": module.__name__})
+    classes = {name: value for name, value in classes.items() if name == value.__name__}
     worker = members.get(WORKER_NAME)
     if worker is None:
         problems.append(

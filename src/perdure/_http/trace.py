@@ -110,19 +110,19 @@ def kind_of(error: BaseException) -> str:
 
 
 def _failure(relation: str, error: BaseException) -> Failure:
-    steps = list(traceback.walk_tb(error.__traceback__))
+    # Only this class knows the columns of a step.
+    steps = list(traceback.TracebackException.from_exception(error, lookup_lines=False, compact=True).stack)
     left_out = max(0, len(steps) - ERROR_FRAMES_MAX)
     if left_out:
         head = ERROR_FRAMES_MAX // 3
         steps = steps[:head] + steps[head + left_out :]
-    summary = traceback.StackSummary.extract(iter(steps), lookup_lines=False)
     notes = getattr(error, "__notes__", None)
     return Failure(
         relation,
         kind_of(error),
         message_of(error),
         tuple(str(note) for note in notes) if isinstance(notes, list) else (),
-        tuple(_frame(step) for step in summary),
+        tuple(_frame(step) for step in steps),
         left_out,
     )
 

@@ -36,8 +36,6 @@ _WITH_NAME: Final = frozenset(
         INSERT,
         READ,
         UPDATE,
-        REINDEX,
-        ANALYZE,
         DROP_VTABLE,
     }
 )
@@ -111,21 +109,21 @@ def may(action: int, first: str | None, second: str | None, database: str | None
     The arguments are those of SQLite's authorizer callback. Transaction statements are told apart before
     they get here, since their refusal has a text of its own (SQL-19).
     """
+    if action == ALTER_TABLE:  # its arguments are the database, the table, and a column to drop
+        return DENY if first != "main" or is_reserved(second) else OK
     if database not in (None, "main"):
-        # Virtual tables' own temporary structures go through "main"; "temp" is only ever asked for by users.
-        return DENY
+        # ALTER TABLE also looks through the list of temporary tables, which is always empty here.
+        return OK if first == "sqlite_temp_master" and action in (READ, UPDATE) else DENY
     if action in _WITH_NAME:
         return (
             DENY
             if is_reserved(first) or (action in (CREATE_INDEX, CREATE_TRIGGER) and is_reserved(second))
             else OK
         )
-    if action in (SELECT, RECURSIVE):
+    if action in (SELECT, RECURSIVE, ANALYZE, REINDEX):
         return OK
     if action == FUNCTION:
         return OK if second is not None and second.lower() in FUNCTIONS else DENY
-    if action == ALTER_TABLE:
-        return DENY if is_reserved(second) else OK
     if action == CREATE_VTABLE:
         return OK if (second or "").lower() in VIRTUAL_TABLES and not is_reserved(first) else DENY
     if action == PRAGMA:

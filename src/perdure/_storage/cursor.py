@@ -20,6 +20,7 @@ from perdure._storage.database import (
     BaseCursor,
     Database,
     Error,
+    own,
     translate,
 )
 from perdure._storage.store import Store
@@ -49,11 +50,13 @@ _SPACE: Final = " \t\r\n\f\v"
 
 
 class Plan(NamedTuple):
-    """What is known of one statement: its text, whether it only reads, how many parameters it has."""
+    """What is known of one statement."""
 
     sql: str
     reads_only: bool
     parameters: int
+    alters: bool
+    """It alters a table, perhaps its name."""
 
 
 class SqlCursor:
@@ -183,13 +186,13 @@ def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
     def tracer(cursor: BaseCursor, sql: str, _: object) -> bool:
         nonlocal found
         if cursor.has_vdbe:
-            found = Plan(sql, cursor.is_readonly, cursor.bindings_count)
+            found = Plan(sql, cursor.is_readonly, cursor.bindings_count, database.alters)
         return False  # only parsed, not run
 
     cursor = database.cursor()
     cursor.exec_trace = tracer
     database.internal = False
-    database.refused_transaction = False
+    database.refused_transaction = database.alters = False
     try:
         cursor.execute(text, ANY_BINDINGS)
     except STOPPED:
@@ -235,6 +238,8 @@ def _run_write(
     store: Store, plan: Plan, bindings: Sequence[Any], result: SqlCursor, cursor: BaseCursor
 ) -> SqlCursor:
     database = store.begin_write()
+    if plan.alters:
+        return _run_alter(database, plan, bindings, result, cursor)
     changes = database.total_changes()
     database.internal = False
     try:
@@ -253,6 +258,25 @@ def _run_write(
     finally:
         database.internal = True
     result.rows_written = database.total_changes() - changes
+    return result
+
+
+def _run_alter(
+    database: Database, plan: Plan, bindings: Sequence[Any], result: SqlCursor, cursor: BaseCursor
+) -> SqlCursor:
+    """Run ALTER TABLE, and undo it if it gave something a reserved name, which can only be seen afterwards."""
+    before = database.reserved_names()
+    database.run(own("SAVEPOINT _cf_alter"))
+    database.internal = False
+    try:
+        cursor.execute(plan.sql, bindings)
+        if database.reserved_names() != before:
+            raise SqlError("not authorized: SQLITE_AUTH", "SQLITE_AUTH")
+    except BaseException as error:
+        database.run(own("ROLLBACK TO _cf_alter"))
+        raise (_explain(error) if isinstance(error, Error) else error) from None
+    finally:
+        database.run(own("RELEASE _cf_alter"))
     return result
 
 

@@ -113,14 +113,15 @@ class Database:
     Attributes:
         frames: how many frames SQLite reported in the WAL at the last commit.
         internal: while true, statements are the runtime's own and the authorizer lets them pass.
-        writes: (action, table, column) that the statement being prepared will write; for row counts.
+        refused_transaction: a statement was refused because it would begin or end a transaction (SQL-19).
+        alters: a statement was prepared that alters a table; SQLite does not tell the new name beforehand.
     """
 
     __slots__ = (
         "_connection",
         "_cursor",
         "_path",
-        "_vacuuming",
+        "alters",
         "execute",
         "frames",
         "internal",
@@ -131,8 +132,9 @@ class Database:
         self._path = path
         self.frames = frames
         self.internal = True
-        self._vacuuming = False
         self.refused_transaction = False
+        self.alters = False
+        self.alters = False
         self._open()
 
     def _open(self) -> None:
@@ -183,6 +185,8 @@ class Database:
         if action in (authorizer.TRANSACTION, authorizer.SAVEPOINT):
             self.refused_transaction = True
             return authorizer.DENY
+        if action == authorizer.ALTER_TABLE:
+            self.alters = True
         return authorizer.may(action, first, second, database)
 
     # --- transactions ---------------------------------------------------------------------------------
@@ -276,6 +280,15 @@ class Database:
     def close(self) -> None:
         """Close without a checkpoint; every cursor is finalised."""
         self._connection.close(True)
+
+    def reserved_names(self) -> frozenset[str]:
+        """Names in the schema that belong to the runtime, in any case of letters."""
+        self.internal = True
+        return frozenset(
+            name
+            for (name,) in self._connection.execute(own("SELECT lower(name) FROM sqlite_schema"))
+            if authorizer.is_reserved(name)
+        )
 
     def integrity(self) -> Iterator[str]:
         """Yield what `PRAGMA integrity_check` finds; "ok" alone where all is well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
@@ -84,7 +85,7 @@ class Response(Message):
     ) -> Response:
         """Encode *data*: what JSON has, and dataclasses, Structs, datetimes, UUIDs, Enums, Decimals."""
         response = cls(
-            msgspec.json.encode(data, enc_hook=_plain),
+            _encode_json(data),
             status=status,
             status_text=status_text,
             headers=headers,
@@ -187,6 +188,14 @@ def reason(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
+
+
+def _encode_json(data: Any) -> bytes:
+    try:
+        return msgspec.json.encode(data, enc_hook=_plain)
+    except UnicodeEncodeError:
+        # Half of a surrogate pair is no UTF-8, but JSON can escape it; JSON.stringify does.
+        return json.dumps(msgspec.to_builtins(data, enc_hook=_plain)).encode("ascii")
 
 
 def _plain(value: Any) -> Any:

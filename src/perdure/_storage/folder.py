@@ -1,0 +1,217 @@
+"""The data folder: taken by one runtime at a time, of a known format, with what to remember of it. (edge)"""
+
+# Paths are plain strings in this layer.
+# ruff: noqa: PTH100, PTH116
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypedDict, cast
+
+from perdure._base.disk import Disk
+from perdure._storage.files import RealDisk
+from perdure._storage.layout import Layout
+from perdure.errors import DataFolderError, DataFolderInUse
+
+VERSION: Final = 1
+"""Format of everything in the folder; a change that an older Perdure would misread counts it up."""
+
+Step = Callable[[Disk, Layout], None]
+STEPS: Final[Mapping[int, Step]] = {}
+"""
+How to get from a version to the next. A step may be cut short by a crash and is then run again from its
+start.
+"""
+
+_FORMAT: Final = re.compile(rb"perdure data (\d+)\n")
+
+
+class Meta(TypedDict, total=False):
+    """What `meta.json` holds; other keys are kept as they are."""
+
+    namespaces: dict[str, str]
+    """Class name to unique key, from which the ids of its objects are derived."""
+    migrations: list[str]
+    """Tags of the migrations that were applied, in order."""
+
+
+class DataFolder:
+    """
+    A data folder that is ours until `close`.
+
+    The lock is a POSIX record lock: the kernel drops it when the process dies, however it dies, and a forked
+    child does not inherit it. It also drops it when the process closes *any* descriptor of the file, so
+    `LOCK` is opened only here, and what else this process holds is looked up in `_held`, without opening it.
+
+    Attributes:
+        epoch: a random number of this opening, for the journal.
+    """
+
+    _held: dict[tuple[int, int], str] = {}
+
+    def __init__(self, path: str, disk: Disk, lock: int, identity: tuple[int, int]) -> None:
+        self.path = path
+        self.disk = disk
+        self.layout = Layout(path)
+        self.epoch = int.from_bytes(os.urandom(8), "big")
+        self._lock: int | None = lock
+        self._identity = identity
+        self._meta: Meta = {}
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        disk: Disk | None = None,
+        *,
+        version: int = VERSION,
+        steps: Mapping[int, Step] = STEPS,
+    ) -> DataFolder:
+        """
+        Take the data folder at *path*, making it when there is none.
+
+        Raises:
+            DataFolderInUse: another runtime has it, in this process or in another one.
+            DataFolderError: its format is newer, it is damaged, or it cannot be read or written.
+        """
+        disk = disk or RealDisk()
+        root = os.path.abspath(os.fspath(path))
+        try:
+            disk.make_folder(root)
+            stat = os.stat(root)
+            identity = (stat.st_dev, stat.st_ino)
+            folder = cls(root, disk, cls._take(root, identity), identity)
+        except OSError as error:
+            raise DataFolderError(f"data folder {root}: {error.strerror}. Choose another one.") from error
+        try:
+            folder._prepare(version, steps)
+        except OSError as error:
+            folder.close()
+            raise DataFolderError(
+                f"data folder {root}: {error.filename or root}: {error.strerror}"
+            ) from error
+        except BaseException:
+            folder.close()
+            raise
+        return folder
+
+    @property
+    def meta(self) -> Meta:
+        """
+        What `meta.json` holds, as a copy to change and give to `save_meta`; `namespaces` and `migrations` are
+        there.
+        """
+        return copy.deepcopy(self._meta)
+
+    def save_meta(self, meta: Meta) -> None:
+        """Write `meta.json`: durable when this returns; after a crash it is the old one or the new one."""
+        text = json.dumps(meta, indent=2, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
+        self.disk.replace(self.layout.meta, text.encode("utf-8", "surrogatepass"))
+        self._meta = copy.deepcopy(meta)
+
+    def close(self) -> None:
+        """Give the folder back; calling it again does nothing."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+            self._held.pop(self._identity, None)
+
+    # --- the lock ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def _take(cls, root: str, identity: tuple[int, int]) -> int:
+        if identity in cls._held:
+            raise DataFolderInUse(
+                f"data folder {root} is in use by another runtime in this process (pid {os.getpid()}). "
+                "One runtime owns a data folder: share that one, or give each its own folder."
+            )
+        fd = os.open(Layout(root).lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+            os.close(fd)
+            if not isinstance(error, BlockingIOError | PermissionError):
+                raise
+            raise DataFolderInUse(
+                f"data folder {root} is in use by process {holder or 'unknown'}. One process owns a data "
+                "folder: stop that one, or give this one its own folder. Several workers of one server "
+                "cannot share one either: run a single worker."
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        cls._held[identity] = root
+        return fd
+
+    # --- the format -------------------------------------------------------------------------------------
+
+    def _prepare(self, version: int, steps: Mapping[int, Step]) -> None:
+        text = self.disk.read(self.layout.format)
+        if text is None:
+            self._begin(version)
+        else:
+            self._migrate(text, version, steps)
+        self._meta = self._load_meta()
+        self.disk.make_folder(self.layout.journal)
+        self.disk.make_folder(self.layout.objects)
+
+    def _begin(self, version: int) -> None:
+        """Make a new folder. `FORMAT` is written last: without it nothing else was begun."""
+        for path in (self.layout.objects, self.layout.journal):
+            if self.disk.list(path):
+                raise DataFolderError(
+                    f"data folder {self.path} has data in {path} but no FORMAT file: a part of it was taken "
+                    "away. Restore the whole folder from a backup, or choose another one."
+                )
+        self.save_meta({"namespaces": {}, "migrations": []})
+        self._write_format(version)
+
+    def _migrate(self, text: bytes, version: int, steps: Mapping[int, Step]) -> None:
+        match = _FORMAT.fullmatch(text)
+        if match is None:
+            raise DataFolderError(
+                f"{self.layout.format} is damaged: expected 'perdure data {version}', found {text[:40]!r}. "
+                "Restore it from a backup."
+            )
+        found = int(match[1])
+        if found > version:
+            raise DataFolderError(
+                f"data folder {self.path} has format {found}; this version of Perdure reads formats up to "
+                f"{version}. Upgrade Perdure, or choose another data folder."
+            )
+        for step in range(found, version):
+            steps[step](self.disk, self.layout)
+            self._write_format(step + 1)
+
+    def _write_format(self, version: int) -> None:
+        self.disk.replace(self.layout.format, b"perdure data %d\n" % version)
+
+    def _load_meta(self) -> Meta:
+        data = self.disk.read(self.layout.meta)
+        if data is None:
+            raise DataFolderError(
+                f"{self.layout.meta} is missing. Restore it from a backup of the data folder."
+            )
+        try:
+            meta = json.loads(data.decode("utf-8", "surrogatepass"))
+        except ValueError as error:
+            raise self._damaged_meta(str(error)) from error
+        if not isinstance(meta, dict):
+            raise self._damaged_meta("it is not a JSON object")
+        namespaces, migrations = meta.setdefault("namespaces", {}), meta.setdefault("migrations", [])
+        if not isinstance(namespaces, dict) or not all(isinstance(key, str) for key in namespaces.values()):
+            raise self._damaged_meta("'namespaces' is not a table of class names and unique keys")
+        if not isinstance(migrations, list) or not all(isinstance(tag, str) for tag in migrations):
+            raise self._damaged_meta("'migrations' is not a list of tags")
+        return cast(Meta, meta)
+
+    def _damaged_meta(self, why: str) -> DataFolderError:
+        return DataFolderError(
+            f"{self.layout.meta} is damaged: {why}. Object ids are derived from the unique keys in it, "
+            "so it is not overwritten. Repair it, or restore it from a backup of the data folder."
+        )
