@@ -68,7 +68,6 @@ class Export(WorkerEntrypoint):
 def create_app(data: str | Path | None) -> FastAPI:
     """Build the application; `data` is the folder of its objects, None keeps them in a temporary one."""
     runtime = Runtime(objects=[Notebook], worker=Export, data=data)
-    notebooks = runtime.namespace(Notebook)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,18 +76,21 @@ def create_app(data: str | Path | None) -> FastAPI:
 
     app = FastAPI(title="Notebooks", lifespan=lifespan)
 
-    # A stub has the type of its class: mypy knows that `notes()` gives a list of Note.
+    def notebook(name: str) -> Notebook:
+        # A stub has the type of its class: mypy knows that `await notebook("x").notes()` is a list of Note.
+        return runtime.namespace(Notebook).get_by_name(name)
+
     @app.get("/notebooks/{name}")
     async def read(name: Name) -> list[Note]:
-        return await notebooks.get_by_name(name).notes()
+        return await notebook(name).notes()
 
     @app.post("/notebooks/{name}", status_code=status.HTTP_201_CREATED)
     async def write(name: Name, new: NewNote) -> Note:
-        return await notebooks.get_by_name(name).add(new.text)
+        return await notebook(name).add(new.text)
 
     @app.post("/notebooks/{name}/{note_id}/done", status_code=status.HTTP_204_NO_CONTENT)
     async def finish(name: Name, note_id: int) -> Response:
-        if not await notebooks.get_by_name(name).finish(note_id):
+        if not await notebook(name).finish(note_id):
             raise HTTPException(status.HTTP_404_NOT_FOUND, f"Notebook {name!r} has no note {note_id}.")
         return Response(status_code=status.HTTP_204_NO_CONTENT)
 

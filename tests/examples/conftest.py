@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .serving import EXAMPLES, Served
+from .serving import Served, perdure_serve
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
     def start(example: str, *settings: str) -> Served:
-        served = Served(EXAMPLES / example, tmp_path / f"data{len(started)}", *settings)
+        served = perdure_serve(example, tmp_path / f"data{len(started)}", *settings)
         started.append(served)
         served.start()
         return served
@@ -29,7 +29,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 @pytest.fixture(scope="module")
 def box_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a box office that the tests of a module share; each test has seats of its own."""
-    served = Served(EXAMPLES / "booking", tmp_path_factory.mktemp("booking"))
+    served = perdure_serve("booking", tmp_path_factory.mktemp("booking"))
     served.start()
     yield served.url
     served.stop()

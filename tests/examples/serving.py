@@ -1,4 +1,4 @@
-"""An example on a real `perdure serve` process, and visitors of its box office. (edge)"""
+"""An example on a real server process, and visitors of the box office. (edge)"""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ import httpx
 import perdure
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-READY = re.compile(r"Ready on (http://[^:/\s]+:(\d+))")
+READY = re.compile(r"(?:Ready|running) on (http://[^:/\s]+:(\d+))")
 START_S = 30.0
 STOP_S = 20.0
 
 
 class Served:
-    """The process of one example; what it prints is kept for the failing test."""
+    """
+    The process of one example; what it prints is kept for the failing test.
 
-    def __init__(self, app: Path, data: Path, *settings: str) -> None:
-        self.app = app
-        self.data = data
-        self.settings = settings
+    Args:
+        command: What to run, as a module of this Python; `--port` is added.
+        variables: Environment of the process, besides this one's.
+    """
+
+    def __init__(self, *command: str | Path, **variables: str | Path) -> None:
+        self.command = [str(part) for part in command]
+        self.variables = {name: str(value) for name, value in variables.items()}
         self.url = ""
         self.output: list[str] = []
         self._port = 0
@@ -37,11 +42,10 @@ class Served:
     def start(self) -> None:
         """Start it, on the port it had before if it ran already."""
         ready = threading.Event()
-        command = [sys.executable, "-m", "perdure", "serve", str(self.app), "--data", str(self.data)]
-        options = [f"--var={setting}" for setting in self.settings]
+        source = str(Path(perdure.__file__).parents[1])
         process = subprocess.Popen(
-            [*command, "--port", str(self._port), *options],
-            env=os.environ | {"PYTHONPATH": str(Path(perdure.__file__).parents[1]), "PYTHONUNBUFFERED": "1"},
+            [sys.executable, "-m", *self.command, "--port", str(self._port)],
+            env=os.environ | {"PYTHONPATH": source, "PYTHONUNBUFFERED": "1"} | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -61,7 +65,7 @@ class Served:
         ready.wait(START_S)
         if not self.url or process.poll() is not None:
             self.stop()
-            raise RuntimeError(f"perdure serve did not become ready:\n{''.join(self.output)}")
+            raise RuntimeError(f"{' '.join(self.command)} did not become ready:\n{''.join(self.output)}")
 
     def kill(self) -> None:
         """End it as `kill -9` does: nothing of it runs any more, nothing is tidied."""
@@ -76,6 +80,13 @@ class Served:
                 self._process.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+
+def perdure_serve(example: str, data: Path, *settings: str) -> Served:
+    """Return `perdure serve` for an example, on its own data and with some `--var` settings."""
+    return Served(
+        "perdure", "serve", EXAMPLES / example, "--data", data, *(f"--var={each}" for each in settings)
+    )
 
 
 class Visitor:

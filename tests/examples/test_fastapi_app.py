@@ -1,36 +1,31 @@
-"""The FastAPI application with its objects in its own process."""
+"""The FastAPI application, started as its README says, with its objects in its own process."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
-from .serving import EXAMPLES
+from .serving import EXAMPLES, Served
 
 
-@pytest.fixture
-def create_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., FastAPI]:
-    """Return the example's `create_app`, its module imported under a name of its own."""
-    monkeypatch.setenv("NOTEBOOKS_DATA", str(tmp_path / "unused"))
-    spec = importlib.util.spec_from_file_location("fastapi_example", EXAMPLES / "fastapi_app" / "app.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "fastapi_example", module)
-    spec.loader.exec_module(module)
-    assert not (tmp_path / "unused").exists(), "importing the application touches no disk"
-    return module.create_app
+def uvicorn(data: Path) -> Served:
+    return Served("uvicorn", "app:app", "--app-dir", EXAMPLES / "fastapi_app", NOTEBOOKS_DATA=data)
 
 
 @pytest.fixture
-def client(create_app: Callable[..., FastAPI]) -> Iterator[TestClient]:
-    with TestClient(create_app(None)) as client:
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = uvicorn(tmp_path / "data")
+    served.start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.url, timeout=30) as client:
         yield client
 
 
@@ -74,9 +69,17 @@ def test_the_runtime_answers_below_its_mount(client):
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_notes_are_there_after_a_restart(create_app, tmp_path):
-    """The data folder is given back when the application stops, and the next one finds all in it."""
-    with TestClient(create_app(tmp_path / "data")) as first:
-        first.post("/notebooks/garden", json={"text": "beans"})
-    with TestClient(create_app(tmp_path / "data")) as second:
-        assert [note["text"] for note in second.get("/notebooks/garden").json()] == ["beans"]
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_notes_are_there_after_a_restart(served, client, end):
+    """The data folder outlives the application, stopped or killed, and the next one finds all in it."""
+    client.post("/notebooks/garden", json={"text": "beans"})
+    getattr(served, end)()
+    served.start()
+    assert [note["text"] for note in client.get("/notebooks/garden").json()] == ["beans"]
+
+
+def test_a_second_process_on_the_same_folder_is_refused(served, tmp_path):
+    """An object is alive in exactly one place: the second application does not start, and says why."""
+    second = uvicorn(tmp_path / "data")
+    with pytest.raises(RuntimeError, match="is in use by process"):
+        second.start()
