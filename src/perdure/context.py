@@ -37,7 +37,9 @@ class Exports(Mapping[str, Any]):
         self.__dict__.update(exports)
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"the application exports no class {name!r}; it exports {', '.join(sorted(self.__dict__))}")
+        raise AttributeError(
+            f"the application exports no class {name!r}; it exports {', '.join(sorted(self.__dict__))}"
+        )
 
     def __getitem__(self, name: str) -> Any:
         return self.__dict__[name]

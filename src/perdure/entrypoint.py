@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from perdure._base.current import current, current_env
 from perdure._base.registry import Registry
@@ -59,7 +59,7 @@ class EntrypointStub:
     async def fetch(self, input: Request | str, **init: Any) -> Response:
         """Send a request to the worker's `fetch`."""
         request = copy_request(input) if isinstance(input, Request) and not init else Request(input, **init)
-        return await self._run(self._entrypoint.fetch(request))
+        return cast(Response, await self._run(self._entrypoint.fetch(request)))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name[:2] == "__":

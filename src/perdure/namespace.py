@@ -32,12 +32,8 @@ T = TypeVar("T")
 
 NO_FETCH: Final = "Handler does not export a fetch() function."
 NO_JURISDICTION: Final = "Jurisdiction restrictions are not implemented in Perdure."
-MESSAGE_TOO_LARGE: Final = (
-    "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: {size} bytes."
-)
-OTHER_THREAD: Final = (
-    "{what} was called from a thread other than the event loop's. Use asyncio.run_coroutine_threadsafe(…, loop)."
-)
+MESSAGE_TOO_LARGE: Final = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: {size} bytes."
+OTHER_THREAD: Final = "{what} was called from a thread other than the event loop's. Use asyncio.run_coroutine_threadsafe(…, loop)."
 
 
 class DurableObjectId:
@@ -62,7 +58,9 @@ class DurableObjectId:
     def equals(self, other: DurableObjectId) -> bool:
         """Whether *other* is the id of the same object; the same as `==`."""
         if not isinstance(other, DurableObjectId):
-            raise TypeError("Failed to execute 'equals' on 'DurableObjectId': parameter 1 is not of type 'DurableObjectId'.")
+            raise TypeError(
+                "Failed to execute 'equals' on 'DurableObjectId': parameter 1 is not of type 'DurableObjectId'."
+            )
         return self._bytes == other._bytes
 
     def __eq__(self, other: object) -> bool:
@@ -150,7 +148,9 @@ class Namespace(Generic[T]):
         """Return a stub of the object called *name*: `get(id_from_name(name))` (NS-07)."""
         if routing_mode is not None:
             _check_routing(routing_mode)
-        return cast(T, DurableObjectStub(DurableObjectId(self._id_of(name, "get_by_name"), name, self._space)))
+        return cast(
+            T, DurableObjectStub(DurableObjectId(self._id_of(name, "get_by_name"), name, self._space))
+        )
 
     def jurisdiction(self, jurisdiction: str | None = None) -> Namespace[T]:
         """Return the namespace itself for None; anything else is not implemented (NS-12)."""
@@ -209,7 +209,9 @@ class DurableObjectStub:
             input: an absolute URL, whose host nobody looks up, or a request.
             init: as for `Request`: method, headers, body, redirect ("follow" or "manual").
         """
-        return FetchCall(self, copy_request(input) if isinstance(input, Request) and not init else Request(input, **init))
+        return FetchCall(
+            self, copy_request(input) if isinstance(input, Request) and not init else Request(input, **init)
+        )
 
     def _send(self, event: Event) -> Call:
         """Deliver *event* when the caller's writes so far are durable."""
@@ -276,7 +278,10 @@ class RpcProperty:
     def __await__(self) -> Generator[Any, Any, Any]:
         stub, name = self._stub, self._name
         event = RpcEvent(
-            Call(loop=stub.id._space.host.loop), name, lambda instance: methods.read(instance, name), _pack_result
+            Call(loop=stub.id._space.host.loop),
+            name,
+            lambda instance: methods.read(instance, name),
+            _pack_result,
         )
         return stub._send(event).__await__()
 
@@ -301,7 +306,9 @@ class FetchCall(Coroutine[Any, Any, Response]):
         self._stub = stub
         body = request.body
         # What a redirect would need again. A stream cannot be sent twice, and is only remembered as one.
-        again = None if body is None else Body(body.data) if body.data is not None else Body(source=aiter(body))
+        again = (
+            None if body is None else Body(body.data) if body.data is not None else Body(source=aiter(body))
+        )
         self._replay = make_request(
             request.url, request.method, request.headers.copy(), again, redirect=request.redirect
         )
@@ -315,7 +322,9 @@ class FetchCall(Coroutine[Any, Any, Response]):
         sent = copy_request(request)
         relay(sent, current.get(), host.loop)
         return self._stub._send(
-            FetchEvent(Call(loop=host.loop), "fetch", lambda instance: _run_fetch(instance, sent), _pack_response)
+            FetchEvent(
+                Call(loop=host.loop), "fetch", lambda instance: _run_fetch(instance, sent), _pack_response
+            )
         )
 
     async def _finish(self) -> Response:
@@ -362,7 +371,9 @@ def _run_fetch(instance: Any, request: Request) -> Any:
 def _pack_response(value: Any) -> Response:
     live: Live = current.get()
     if not isinstance(value, Response):
-        raise TypeError(f"fetch() of {live.label} must return a Response; it returned {type(value).__name__}.")
+        raise TypeError(
+            f"fetch() of {live.label} must return a Response; it returned {type(value).__name__}."
+        )
     answer = copy_response(value)
     relay(answer, live, live.host.loop)
     return answer
@@ -377,4 +388,6 @@ def _visible(name: str | None) -> str | None:
     """Return *name* if an object of it may see it (NS-16)."""
     if name is None or len(name) * 4 <= limits.OBJECT_NAME_VISIBLE_BYTES_MAX:
         return name
-    return name if len(name.encode("utf-8", "surrogatepass")) <= limits.OBJECT_NAME_VISIBLE_BYTES_MAX else None
+    return (
+        name if len(name.encode("utf-8", "surrogatepass")) <= limits.OBJECT_NAME_VISIBLE_BYTES_MAX else None
+    )

@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar, overload
 from perdure import environment as envs
 from perdure._base import limits
 from perdure._base.clock import Clock, SystemClock
+from perdure._base.current import current_env
 from perdure._base.disk import Disk
 from perdure._base.observer import Observer
 from perdure._base.registry import Registry
@@ -103,7 +104,9 @@ class Runtime:
     ) -> None:
         classes = {cls.__name__: cls for cls in (*objects, *(bindings or {}).values())}
         self._classes = classes
-        self._bindings = dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
+        self._bindings = (
+            dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
+        )
         self._worker = worker
         self._data = data
         self._vars = dict(env or {})
@@ -202,7 +205,7 @@ class Runtime:
             self._entrypoint = Entrypoint(worker, lambda: worker(self._context(), env), env, self.registry)
             exports[worker.__name__] = EntrypointStub(self._entrypoint, self.registry)
             self._exports = Exports(exports)
-        host.context.run(envs.current_env.set, env)
+        host.context.run(current_env.set, env)
         envs._running.append(env)
 
     def _factory(self, cls: type) -> Callable[[Live], Any]:
@@ -293,7 +296,9 @@ class Runtime:
         As a server's own application its lifespan starts and stops the runtime; mounted in another one,
         start the runtime in that one's lifespan.
         """
-        return HttpApp(self.handle, debug=self._debug, on_start=self._lifespan_start, on_stop=self._lifespan_stop)
+        return HttpApp(
+            self.handle, debug=self._debug, on_start=self._lifespan_start, on_stop=self._lifespan_stop
+        )
 
     async def _lifespan_start(self) -> None:
         if self._host is None:

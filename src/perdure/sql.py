@@ -38,7 +38,9 @@ class Row(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"the row has no column {name!r}; its columns are {', '.join(self)}") from None
+            raise AttributeError(
+                f"the row has no column {name!r}; its columns are {', '.join(self)}"
+            ) from None
 
 
 class SqlCursor:

@@ -65,11 +65,35 @@ class DurableObjectStorage:
     # --- keys and values ------------------------------------------------------------------------------
 
     @overload
-    def get(self, key: str, default: Any = None, *, type: None = None, allow_concurrency: bool = False, no_cache: bool = False) -> Done[Any]: ...  # noqa: E501
+    def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: None = None,
+        allow_concurrency: bool = False,
+        no_cache: bool = False,
+    ) -> Done[Any]: ...
     @overload
-    def get(self, key: str, default: T | None = None, *, type: type[T], allow_concurrency: bool = False, no_cache: bool = False) -> Done[T | None]: ...  # noqa: E501
+    def get(
+        self,
+        key: str,
+        default: T | None = None,
+        *,
+        type: type[T],
+        allow_concurrency: bool = False,
+        no_cache: bool = False,
+    ) -> Done[T | None]: ...
     @overload
-    def get(self, key: Iterable[str], default: None = None, *, type: Any = None, allow_concurrency: bool = False, no_cache: bool = False) -> Done[dict[str, Any]]: ...  # noqa: E501
+    def get(
+        self,
+        key: Iterable[str],
+        default: None = None,
+        *,
+        type: Any = None,
+        allow_concurrency: bool = False,
+        no_cache: bool = False,
+    ) -> Done[dict[str, Any]]: ...
     def get(
         self,
         key: str | Iterable[str],
@@ -93,9 +117,26 @@ class DurableObjectStorage:
         return Done(_get(self._live, key, default, type, "DurableObjectStorage"))
 
     @overload
-    def put(self, key: str, value: Any, /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[None]: ...  # noqa: E501
+    def put(
+        self,
+        key: str,
+        value: Any,
+        /,
+        *,
+        allow_concurrency: bool = False,
+        allow_unconfirmed: bool = False,
+        no_cache: bool = False,
+    ) -> Done[None]: ...
     @overload
-    def put(self, entries: Mapping[str, Any], /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[None]: ...  # noqa: E501
+    def put(
+        self,
+        entries: Mapping[str, Any],
+        /,
+        *,
+        allow_concurrency: bool = False,
+        allow_unconfirmed: bool = False,
+        no_cache: bool = False,
+    ) -> Done[None]: ...
     def put(
         self,
         key: str | Mapping[str, Any],
@@ -126,9 +167,25 @@ class DurableObjectStorage:
         return NOTHING
 
     @overload
-    def delete(self, key: str, /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[bool]: ...  # noqa: E501
+    def delete(
+        self,
+        key: str,
+        /,
+        *,
+        allow_concurrency: bool = False,
+        allow_unconfirmed: bool = False,
+        no_cache: bool = False,
+    ) -> Done[bool]: ...
     @overload
-    def delete(self, keys: Iterable[str], /, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[int]: ...  # noqa: E501
+    def delete(
+        self,
+        keys: Iterable[str],
+        /,
+        *,
+        allow_concurrency: bool = False,
+        allow_unconfirmed: bool = False,
+        no_cache: bool = False,
+    ) -> Done[int]: ...
     def delete(
         self,
         key: str | Iterable[str],
@@ -168,7 +225,9 @@ class DurableObjectStorage:
         """
         return Done(_list(self._live, start, start_after, end, prefix, reverse, limit))
 
-    def delete_all(self, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False) -> Done[None]:  # noqa: E501
+    def delete_all(
+        self, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False
+    ) -> Done[None]:
         """
         Remove everything: keys, tables, indexes, and what this turn has written so far (KVA-16).
 
@@ -318,7 +377,10 @@ class SyncKvStorage:
         return isinstance(key, str) and kv.get(self._live.store(), key) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return (key for key, _ in kv.iterate(self._live.store(), KeyRange("", False, None), reverse=False, limit=None))
+        return (
+            key
+            for key, _ in kv.iterate(self._live.store(), KeyRange("", False, None), reverse=False, limit=None)
+        )
 
     def __len__(self) -> int:
         return kv.count(self._live.store())
@@ -463,7 +525,7 @@ class SyncTransactionBlock:
 
 def _checked(key: Any, method: str, interface: str) -> str:
     if key.__class__ is str:
-        return key  # type: ignore[no-any-return]
+        return key
     if isinstance(key, str):
         return str(key)
     raise TypeError(f"Failed to execute '{method}' on '{interface}': parameter 1 is not of type 'string'.")
@@ -551,7 +613,9 @@ def _list(
     store: Store = live.store()
     if span is None:
         return {}
-    return {key: _load(live, key, data) for key, data in kv.rows(store, span, reverse=bool(reverse), limit=limit)}
+    return {
+        key: _load(live, key, data) for key, data in kv.rows(store, span, reverse=bool(reverse), limit=limit)
+    }
 
 
 def _takes_argument(closure: Callable[..., Any]) -> bool:

@@ -23,8 +23,8 @@ class Done(Coroutine[Any, Any, T], Generic[T]):
         self._value = value
 
     def __await__(self) -> Generator[Any, Any, T]:
+        yield from ()
         return self._value
-        yield
 
     def send(self, value: Any) -> Any:
         raise StopIteration(self._value)

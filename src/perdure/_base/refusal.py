@@ -37,7 +37,7 @@ _BUILTIN_BASES: Final[tuple[tuple[type, str], ...]] = (
 )  # fmt: skip
 
 
-class Refused(Exception):  # noqa: N818 - internal: `as_error` makes the public one
+class Refused(Exception):
     """An object inside a value cannot travel; the public error adds where it was found."""
 
     def __init__(self, culprit: object, text: str, hint: str = "") -> None:
@@ -68,7 +68,7 @@ def refuse(culprit: Any) -> Refused:
         return Refused(culprit, text, "Send bytes(value).")
     for base, plain in _BUILTIN_BASES:
         if issubclass(kind, base):
-            return Refused(culprit, text, f"It is a {base.__name__} with more to it: send {plain}.")
+            return Refused(culprit, text, f"It is a subclass of {base.__name__}: send {plain}.")
     if kind.__module__ == "builtins" or isinstance(culprit, Iterator):
         return Refused(culprit, text)
     return Refused(culprit, text, _SUPPORTED)

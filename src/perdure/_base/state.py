@@ -12,7 +12,7 @@ from types import MemberDescriptorType
 from typing import Any
 
 
-class StateMismatch(Exception):  # noqa: N818 - it is caught and told in the words of whoever rebuilds
+class StateMismatch(Exception):
     """A stored state does not fit the class of today."""
 
 

@@ -60,7 +60,7 @@ UNUSED_KEYS: tuple[str, ...] = tuple(
     secrets_store_secrets send_email send_metrics services site streaming_tail_consumers tail_consumers
     text_blobs triggers tsconfig unsafe unsafe_hello_world upload_source_maps vectorize version_metadata
     vpc_services wasm_modules worker_loaders workers_dev workflows
-    """.split()  # noqa: SIM905  (a list of one name a line would fill two screens)
+    """.split()
 )
 UNUSED_ASSETS_KEYS: tuple[str, ...] = ("binding", "html_handling", "not_found_handling", "run_worker_first")
 UNUSED_DURABLE_OBJECTS_KEYS: tuple[str, ...] = ("code_update_strategy",)

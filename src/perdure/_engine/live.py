@@ -109,7 +109,8 @@ class Live:
                 store = self._store
                 if store is not None and not store.gate.is_open:
                     await store.gate.wait()
-                event.future.done() or event.future.set_result(value)
+                if not event.future.done():
+                    event.future.set_result(value)
         except BaseException as error:
             await self._answer_error(event, error)
         finally:

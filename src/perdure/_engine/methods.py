@@ -7,7 +7,8 @@ Source: RPC-01…03, RPC-05. A class counts as declared for RPC when one of its 
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from collections.abc import Hashable
+from typing import Any, Final, cast
 
 RESERVED: Final = frozenset(
     {
@@ -36,32 +37,34 @@ _METHOD, _PROPERTY = "method", "property"
 
 
 @functools.lru_cache(maxsize=4096)
-def kind_of(cls: type, name: str) -> str | None:
+def kind_of(cls: Hashable, name: str) -> str | None:
     """Return "method", "property", or None when *name* is not reachable on instances of *cls*."""
     if name.startswith("_"):
         return None
-    for base in cls.__mro__:
+    for base in cast(type, cls).__mro__:
         if base is object or BASE_MARK in base.__dict__:
             continue
         if name in base.__dict__:
             member = base.__dict__[name]
             if isinstance(member, (property, functools.cached_property)):
                 return _PROPERTY
-            if isinstance(member, (staticmethod, classmethod)) or callable(member) and not isinstance(member, type):
+            if isinstance(member, (staticmethod, classmethod)) or (
+                callable(member) and not isinstance(member, type)
+            ):
                 return _METHOD
             return None
     return None
 
 
 @functools.lru_cache(maxsize=1024)
-def is_declared(cls: type) -> bool:
+def is_declared(cls: Hashable) -> bool:
     """Whether *cls* extends a base that makes it callable over RPC (RPC-01)."""
-    return any(BASE_MARK in base.__dict__ for base in cls.__mro__)
+    return any(BASE_MARK in base.__dict__ for base in cast(type, cls).__mro__)
 
 
 def call(instance: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call method *name*; a TypeError of the caller's if it is not reachable."""
-    cls = type(instance)
+    cls: Any = type(instance)
     kind = kind_of(cls, name)
     if kind is _METHOD and name not in RESERVED:
         return getattr(instance, name)(*args, **kwargs)
@@ -76,14 +79,14 @@ def call(instance: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 def read(instance: Any, name: str) -> Any:
     """Read property *name* (RPC-05)."""
-    cls = type(instance)
+    cls: Any = type(instance)
     _check(cls, name)
     if kind_of(cls, name) is None:
         raise TypeError(NO_METHOD.format(name=name))
     return getattr(instance, name)
 
 
-def _check(cls: type, name: str) -> None:
+def _check(cls: Any, name: str) -> None:
     if not is_declared(cls):
         raise TypeError(NOT_RPC.format(name=cls.__name__))
     if name in RESERVED:

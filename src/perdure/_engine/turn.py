@@ -35,7 +35,7 @@ class Aborted(BaseException):
     """
 
 
-class Outside(Exception):  # noqa: N818 - it never leaves this package
+class Outside(Exception):
     """Carries SystemExit, KeyboardInterrupt and their like out of user code, so that they end only a handler."""
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from perdure._engine.host import Host
+    from perdure._engine.live import Live
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
 
@@ -24,8 +25,10 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
 class Watchdog:
     """Reports each step that blocks the loop longer than *slow_ms*, once."""
 
-    def __init__(self, host: Host, slow_ms: int, report: Callable[[str, str, str, str, float], None]) -> None:
-        """`report(label, method, place, stack, blocked_s)` is called on the watchdog's thread."""
+    def __init__(
+        self, host: Host, slow_ms: int, report: Callable[[Live, str, str, str, float], None]
+    ) -> None:
+        """`report(live, method, place, stack, blocked_s)` is called on the watchdog's thread."""
         self._host = host
         self._slow_s = slow_ms / 1000
         self._report = report
@@ -54,7 +57,7 @@ class Watchdog:
                 if frame is not None and host.steps == seen:
                     place, method = _users_line(frame)
                     stack = "".join(traceback.format_stack(frame, limit=12))
-                    self._report(running.label, method, place, stack, now_s - since_s)
+                    self._report(running, method, place, stack, now_s - since_s)
 
 
 def _users_line(frame: FrameType | None) -> tuple[str, str]:

@@ -38,7 +38,7 @@ Handle = Callable[[Request, ClientInfo], Awaitable[Response]]
 Hook = Callable[[], Awaitable[None]]
 
 
-class ClientGone(Exception):  # noqa: N818 -- not an error of anybody
+class ClientGone(Exception):
     """Nobody is there to receive the response."""
 
 

@@ -298,7 +298,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Stay silent: the application says what it thinks of upgrades."""
 
 
-class _Broken(Exception):  # noqa: N818 -- never leaves this file
+class _Broken(Exception):
     """A rule was broken; `_refusal` tells which."""
 
 

@@ -46,11 +46,18 @@ VIRTUAL_TABLES: Final = frozenset({"fts5", "fts5vocab", "rtree", "rtree_i32"})
 
 PRAGMAS_WITHOUT_ARGUMENT: Final = frozenset({"data_version", "page_size"})
 PRAGMAS_BOOLEAN: Final = frozenset(
-    "case_sensitive_like foreign_keys defer_foreign_keys ignore_check_constraints legacy_alter_table "
-    "recursive_triggers reverse_unordered_selects".split()
+    [
+        "case_sensitive_like",
+        "foreign_keys",
+        "defer_foreign_keys",
+        "ignore_check_constraints",
+        "legacy_alter_table",
+        "recursive_triggers",
+        "reverse_unordered_selects",
+    ]
 )
 PRAGMAS_NAME: Final = frozenset(
-    "foreign_key_list index_info index_list index_xinfo table_info table_xinfo".split()
+    ["foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_xinfo"]
 )
 PRAGMAS_OPTIONAL_NAME: Final = frozenset({"foreign_key_check", "table_list"})
 PRAGMAS_NAME_OR_NUMBER: Final = frozenset({"quick_check"})

@@ -47,7 +47,7 @@ BaseCursor = apsw.Cursor
 Error = apsw.Error
 COMPLETE: Final = apsw.ExecutionCompleteError
 STOPPED: Final = apsw.ExecTraceAbort
-ANY_BINDINGS: Final = apsw._null_bindings
+ANY_BINDINGS: Final[Any] = apsw._null_bindings  # type: ignore[attr-defined]
 """Stands for as many NULL parameters as a statement has."""
 
 
@@ -59,6 +59,7 @@ def own(sql: str) -> str:
 _BEGIN: Final = own("BEGIN")
 _COMMIT: Final = own("COMMIT")
 _ROLLBACK: Final = own("ROLLBACK")
+_SIZE: Final = own("SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
 
 
 def tune_process() -> None:
@@ -214,6 +215,12 @@ class Database:
         self.internal = True
         return self.execute(sql, bindings)
 
+    def one(self, sql: str) -> tuple[Any, ...]:
+        """Run a statement of the runtime that has exactly one row; return it."""
+        row: tuple[Any, ...] | None = self.run(sql).fetchone()
+        assert row is not None, sql
+        return row
+
     def rows(self, sql: str, bindings: Sequence[Any] = ()) -> apsw.Cursor:
         """Run a statement of the runtime on a cursor of its own, to be read while others run."""
         self.internal = True
@@ -229,10 +236,8 @@ class Database:
     def size_bytes(self) -> int:
         """Return (pages - free pages) x page size (SQL-17)."""
         self.internal = True
-        pages, free = self._connection.execute(
-            own("SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
-        ).fetchone()
-        return (pages - free) * limits.PAGE_BYTES
+        pages, free = self.one(_SIZE)
+        return int(pages - free) * limits.PAGE_BYTES
 
     # --- the write-ahead log --------------------------------------------------------------------------
 

@@ -8,10 +8,11 @@ since the WAL is scratch of this process: the first open of a file in a process 
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from perdure._base import limits
@@ -129,7 +130,7 @@ class StorageEngine:
         # Without a sync: the names on the way are synced when the store is (`sync_store`), and until then
         # the journal can make them again.
         if folder not in self._folders:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folders.add(folder)
 
     def cut_wal(self, store: Store, frames: int) -> None:
@@ -158,7 +159,7 @@ class StorageEngine:
         """Sync a checkpointed file in a thread, and its folder if it is new; *done* runs on the loop."""
         loop = asyncio.get_running_loop()
         disk = self._disk
-        is_new, path = store.provisional, store.path
+        is_new = store.provisional
         folders = self._layout.store_folders(store.key)
 
         def work() -> None:
@@ -208,10 +209,8 @@ class StorageEngine:
         """Confirm every commit, close every connection; the journal's records stay for the next start."""
         for store in list(self._open.values()):
             store.end_turn()
-        try:
+        with contextlib.suppress(StorageFailed):  # everybody was told when it happened
             await self.journal.flush()
-        except StorageFailed:
-            pass  # everybody was told when it happened
         if self._syncing:
             self._idle = asyncio.Event()
             await self._idle.wait()

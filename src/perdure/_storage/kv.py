@@ -7,7 +7,7 @@ here: the public API turns objects into them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, cast
 
 from perdure._base import limits
 from perdure._storage.database import BaseCursor, Database, Error, own, translate
@@ -32,8 +32,10 @@ _UNDO = own("ROLLBACK TO _cf_put")
 # The list statements: lower bound inclusive or not, with or without an upper bound, ascending or not.
 _LIST = {
     (after, bounded, reverse): own(
-        f"SELECT key, value FROM _cf_KV WHERE key {'>' if after else '>='} ?"
-        f"{' AND key < ?' if bounded else ''} ORDER BY key {'DESC' if reverse else 'ASC'} LIMIT ?"
+        "SELECT key, value FROM _cf_KV WHERE key "
+        + (">" if after else ">=")
+        + (" ? AND key < ?" if bounded else " ?")
+        + (" ORDER BY key DESC LIMIT ?" if reverse else " ORDER BY key ASC LIMIT ?")
     )
     for after in (False, True)
     for bounded in (False, True)
@@ -114,13 +116,13 @@ def count(store: Store) -> int:
     database = store.database or store.open()
     if not (store.kv_exists or exists(store, database)):
         return 0
-    return int(database.run(_COUNT).fetchone()[0])
+    return int(database.one(_COUNT)[0])
 
 
 def rows(store: Store, span: KeyRange, *, reverse: bool, limit: int | None) -> list[tuple[str, bytes]]:
     """Return the pairs of *span*, read at once."""
     cursor = _select(store, span, reverse, limit)
-    return [] if cursor is None else cursor.fetchall()
+    return [] if cursor is None else cast(list[tuple[str, bytes]], cursor.fetchall())
 
 
 def iterate(store: Store, span: KeyRange, *, reverse: bool, limit: int | None) -> Iterator[tuple[str, bytes]]:
@@ -156,7 +158,7 @@ class KvIterator:
         if row is None:
             self.finalise()
             raise StopIteration
-        return row
+        return cast(tuple[str, bytes], row)
 
     def finalise(self, error: str = "") -> None:
         """Release the statement; *error* is what a later step raises."""

@@ -17,12 +17,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from perdure._base import limits
-from perdure._storage.output_gate import OutputGate
 from perdure._storage.database import Database, Error, is_critical, translate
+from perdure._storage.output_gate import OutputGate
 from perdure.errors import StorageError, StorageReset
 
 if TYPE_CHECKING:
-    from perdure._storage.cursor import SqlCursor
     from perdure._storage.engine import StorageEngine
 
 VIOLATION: Final = (
@@ -43,6 +42,13 @@ class Owner(Protocol):
 
     def storage_broke(self, error: BaseException) -> None:
         """Hear that writes were lost: the object must be reset with *error* (GATE-09)."""
+
+
+class Stepping(Protocol):
+    """A statement that has not come to its end."""
+
+    def finalise(self, error: str = "") -> None:
+        """Release the statement; *error* is what its next step raises."""
 
 
 class Store:
@@ -89,7 +95,7 @@ class Store:
         self.in_turn = False
         self.depth = 0  # explicit transactions and savepoints that are open
         self.critical: BaseException | None = None
-        self.cursors: set[SqlCursor] = set()  # still stepping: they block checkpoints and closing
+        self.cursors: set[Stepping] = set()  # still stepping: they block checkpoints and closing
         self.iterator: object = None  # the one live kv.list() iterator (KVS-06)
         self.kv_exists: bool | None = None  # whether the hidden table is there; None: not known
         self.plans: dict[str, Any] = {}
@@ -225,7 +231,7 @@ class Store:
         if self._salts is None:
             self._salts = self.database.read_wal_salts()
         assert last[8:16] == self._salts, f"frame {frames} of {self.path}-wal is of another WAL"
-        assert last[4:8] != b"\0\0\0\0", f"frame {frames} of {self.path}-wal ends no commit"
+        assert bytes(last[4:8]) != b"\0\0\0\0", f"frame {frames} of {self.path}-wal ends no commit"
 
     def rollback(self) -> None:
         """Throw away what the open turn or transaction has written."""

@@ -1,0 +1,55 @@
+# One word for each job; `make` alone lists them. Every word sets up what it needs.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+T      ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all lint fix types bench check docs clean
+
+help:  ## list the words
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: $(READY)  ## environment with everything for development
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: apt-get install python3.11-venv, or make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt-get install python3.11-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(READY)  ## start the example application, with reload: a box office in the browser
+	$(BIN)/perdure dev examples/booking
+
+test: $(READY)  ## every test that needs no root (make test T=tests/unit for some)
+	$(BIN)/python -m pytest $(T) -m "not browser"
+
+test-all: $(READY)  ## all tests, those with a real browser too
+	@scripts/install-test-tools
+	$(BIN)/python -m pytest $(T)
+
+lint: $(READY)  ## formatting and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+fix: $(READY)  ## apply formatting and the lint's own fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(READY)  ## strict types, of the package and of what users write
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/typing
+
+bench: $(READY)  ## benchmarks, one file a question
+	@for file in bench/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
+
+docs: $(READY)  ## write the pages that are made from the tests and the code
+	$(BIN)/python scripts/compatibility.py
+	$(BIN)/python scripts/layers.py
+
+check: lint types test  ## all that CI does before `make test-all`
+
+clean:  ## remove the environment and what tools left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
