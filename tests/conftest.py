@@ -1,0 +1,41 @@
+"""What every test may use: `async def test_…`, the marker `rows`, and one profile for Hypothesis."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import pytest
+import uvloop
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "perdure",
+    deadline=None,  # machines are noisy
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,  # a failing case is the bug report
+)
+settings.load_profile("perdure")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker that docs/compatibility.md is made from."""
+    config.addinivalue_line("markers", "rows(*ids): the rows of the specification that the test answers")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an `async def` test to its end on a fresh event loop."""
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    run(test(**arguments))
+    return True
+
+
+def run(coroutine: Any) -> Any:
+    """Run *coroutine* on a loop of its own, the kind that the command line uses."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
