@@ -155,7 +155,8 @@ def test_a_second_read_is_a_type_error():
         with pytest.raises(TypeError) as raised:
             await response.json()
         assert str(raised.value) == (
-            "Body has already been used. It can only be used once. Use tee() first if you need to read it twice."
+            "Body has already been used. It can only be used once. "
+            "Use tee() first if you need to read it twice."
         )
 
     asyncio.run(main())
