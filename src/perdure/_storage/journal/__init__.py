@@ -1,0 +1,1 @@
+"""The process's one append-only log: group commit, recovery, reclaiming."""

@@ -1,0 +1,363 @@
+"""The journal as the storage engine sees it. (cooperative)
+
+Invariants: nothing is reported durable before a sync that covers it; a segment goes only when every store
+that has a record in it is durably past that record; after a sync failed nothing is durable any more, for
+good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Final, Protocol
+
+from perdure import errors
+from perdure._base import limits
+from perdure._base.disk import Buffer, Disk
+from perdure._storage.journal.committer import Committer
+from perdure._storage.journal.reclaim import Ledger
+from perdure._storage.journal.record import ALIGN_BYTES, NAME_CHARS_MAX, UNCHANGED, AlarmChange
+from perdure._storage.journal.segment import Segments
+from perdure._storage.journal.worker import Work, Worker
+from perdure._storage.journal.writer import FULL, Commit, Outcome, Writer
+from perdure._storage.layout import Layout, segment_number
+
+__all__ = ["UNCHANGED", "AlarmChange", "Journal", "Source"]
+
+_SEGMENT_BYTES_MIN: Final = 32 * limits.KIB
+
+
+class Source(Protocol):
+    """One store, as the journal sees it."""
+
+    key: bytes
+    """Names the store in records: see `layout.store_key`."""
+
+    def durable(self, number: int) -> None:
+        """Hear that every commit up to *number* is durable now."""
+
+    def failed(self, error: Exception) -> None:
+        """
+        Hear that the commits not yet reported durable never will be.
+
+        After a `StorageFailed` that is final, for every store. After any other error (the disk was full) the
+        store goes on from its last durable commit: what it had appended meanwhile is dropped, what it appends
+        from now on counts.
+        """
+
+
+class Journal:
+    """
+    One append-only log for all stores of a process.
+
+    All methods are called on the event loop's thread. Numbers of commits grow, for each store, as long as the
+    journal lives; only the numbers of commits that failed may come again. The last `Source` that appended for
+    a key is the one that is told about it.
+
+    Attributes:
+        on_pressure: called with the stores to checkpoint, the most urgent first, a few at a time, when more
+            than half of the budget is used; again after each `checkpointed`, and every 50 ms, as long as that
+            lasts, so the same store comes again while it is at it. A store that cannot be checkpointed
+            appends its pages as a `whole` record.
+        on_failed: called once when `failed` is set.
+        failed: the `StorageFailed` after which nothing works any more.
+
+    Args:
+        epoch: a random 64-bit number, new for each start (`DataFolder.epoch`).
+        committing, chores: who writes batches, and who makes and removes segments; threads unless a test
+            gives others.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        layout: Layout,
+        *,
+        epoch: int,
+        budget_bytes: int = limits.JOURNAL_BUDGET_BYTES,
+        committing: Work | None = None,
+        chores: Work | None = None,
+    ) -> None:
+        segment_bytes = min(limits.JOURNAL_SEGMENT_BYTES, budget_bytes // limits.JOURNAL_SEGMENTS_MIN)
+        segment_bytes -= segment_bytes % ALIGN_BYTES
+        if segment_bytes < _SEGMENT_BYTES_MIN:
+            least = _SEGMENT_BYTES_MIN * limits.JOURNAL_SEGMENTS_MIN
+            raise ValueError(
+                f"a journal budget of {budget_bytes:,} bytes is too small: at least {least:,} are needed"
+            )
+        first_bytes = min(limits.JOURNAL_SEGMENT_FIRST_BYTES, segment_bytes)
+        self._disk = disk
+        self._layout = layout
+        self._budget_bytes = budget_bytes
+        self._committing = committing or Worker("perdure-journal")
+        self._chores = chores or Worker("perdure-journal-chores")
+        self._segments = Segments(
+            disk, layout, self._chores, first_bytes=first_bytes, segment_bytes=segment_bytes
+        )
+        self._writer = Writer(disk, self._segments, epoch=epoch, first_bytes=first_bytes)
+        self._committer: Committer[Commit, Outcome]
+        self._loop: asyncio.AbstractEventLoop
+        self._ledger = Ledger()
+        self._sources: dict[bytes, Source] = {}
+        self._pending_bytes = 0
+        self._waiting: list[asyncio.Future[None]] = []
+        self._asking: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.on_pressure: Callable[[list[Source]], None] | None = None
+        self.on_failed: Callable[[errors.StorageFailed], None] | None = None
+        self.failed: errors.StorageFailed | None = None
+
+    async def start(self) -> None:
+        """Begin a log. The folder has none: `recover` came first."""
+        self._loop = asyncio.get_running_loop()
+        self._committer = Committer(self._committing, self._writer.write, self._settle)
+        self._disk.make_folder(self._layout.journal)
+        found = [name for name in self._disk.list(self._layout.journal) if segment_number(name) is not None]
+        assert not found, f"{self._layout.journal} still holds {found[0]}: recover() must come first"
+        self._segments.ahead()
+
+    async def close(self) -> None:
+        """
+        Make durable what was appended, stop the threads; a log that nobody needs is removed. Calling it again
+        does nothing.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._asking is not None:
+            self._asking.cancel()
+        try:
+            await self._committer.flush()
+        finally:
+            await asyncio.wrap_future(self._committing.submit(self._writer.close))
+            if self.failed is None and not self._ledger.stores():
+                await asyncio.wrap_future(self._segments.clear(self._ledger.take_all()))
+            await asyncio.wrap_future(self._chores.submit(self._segments.close))
+            self._committing.stop()
+            self._chores.stop()
+            self._let_in()
+
+    def append(
+        self,
+        source: Source,
+        number: int,
+        frames: Sequence[Buffer],
+        *,
+        name: str | None = None,
+        alarm_ms: AlarmChange = UNCHANGED,
+        whole: bool = False,
+        more: bool = False,
+    ) -> None:
+        """
+        Append a commit; `source.durable(number)` follows when it is durable.
+
+        Nothing is copied: the buffers must not change any more. Each holds one or more raw WAL frames; the
+        last frame of a commit carries the database's size. A commit may have no frames (an alarm alone).
+
+        Args:
+            name: the object's name, with the store's first commit.
+            alarm_ms: due time of the alarm set by this commit, None when it cleared it.
+            whole: these frames hold all pages changed since the last checkpoint, in their newest form.
+            more: further calls with the same number bring the rest of this commit, nothing of the same store
+                between them. Wait for `flush` between them, else all of it is in memory.
+        """
+        if self.failed is not None:
+            raise errors.StorageFailed(*self.failed.args) from self.failed
+        if self._closed:
+            raise errors.StorageError("the journal is closed: nothing can be stored any more")
+        if name is not None and len(name) > NAME_CHARS_MAX:
+            name = None  # a name this long is never shown (NS-16)
+        size = sum(map(len, frames))
+        self._pending_bytes += size
+        key = source.key
+        self._sources[key] = source
+        self._committer.add(Commit(key, number, frames, size, name, alarm_ms, whole, more))
+
+    def checkpointed(self, source: Source, number: int) -> None:
+        """
+        Hear that commits up to *number* are in the store's own file, which was synced after its WAL was
+        carried over.
+        """
+        if not self._ledger.checkpointed(source.key, number):
+            self._forget(source.key)
+        self._reclaim()
+        self._ease()
+
+    def fail(self, error: BaseException) -> None:
+        """Give up for good: a store's own file could not be synced, and its records here may be gone."""
+        self._break(error)
+
+    async def flush(self) -> None:
+        """Wait until everything appended so far is durable; raises when a part of it never will be."""
+        if self.failed is not None:
+            raise errors.StorageFailed(*self.failed.args) from self.failed
+        await self._committer.flush()
+
+    def room(self) -> asyncio.Future[None] | None:
+        """
+        Ask whether a new writer may begin: None, or a future to wait for and then ask again.
+
+        Writers wait while the log is at its budget, or while more than 64 MiB wait for the disk.
+        """
+        if self._has_room():
+            return None
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(waiter)
+        return waiter
+
+    @property
+    def is_full(self) -> bool:
+        """Whether new writers must wait, as `room` would make them."""
+        return not self._has_room()
+
+    @property
+    def used_bytes(self) -> int:
+        """What the log takes of its budget."""
+        return self._ledger.used_bytes
+
+    # --- what came back from the disk -------------------------------------------------------------------
+
+    def _settle(
+        self, commits: list[Commit], outcome: Outcome | None, error: BaseException | None
+    ) -> Exception | None:
+        if outcome is None:
+            assert error is not None
+            return self._break(error)
+        for segment, size_bytes in outcome.opened:
+            self._ledger.open(segment, size_bytes)
+        self._ledger.fill(outcome.position)
+        self._pending_bytes -= sum(commit.frames_bytes for commit in commits)
+        durable = self._place(commits, outcome)
+        for key, number in durable.items():
+            self._tell(self._sources[key].durable, number)
+        failure = None if outcome.error is None else self._drop(commits[outcome.done :], outcome.error)
+        self._reclaim()
+        self._ease()
+        return failure
+
+    def _place(self, commits: list[Commit], outcome: Outcome) -> dict[bytes, int]:
+        """Note which segments are needed now; gives the last durable commit of each store."""
+        durable: dict[bytes, int] = {}
+        place = self._ledger.place
+        for segment, first, last in outcome.spans:
+            for index in range(first, min(last + 1, outcome.done)):
+                commit = commits[index]
+                place(segment, commit.key, commit.number)
+                if commit.whole:
+                    self._ledger.begin_whole(segment, commit.key)
+        for commit in commits[: outcome.done]:
+            if not commit.more:
+                durable[commit.key] = commit.number
+                if commit.whole:
+                    self._ledger.finish_whole(commit.key)
+        return durable
+
+    def _drop(self, commits: list[Commit], error: OSError) -> Exception:
+        """The disk is full: these commits, and what their stores built on them meanwhile, are gone."""
+        keys = dict.fromkeys(commit.key for commit in commits)
+        kept = []
+        for commit in self._committer.gathered:
+            if commit.key in keys:
+                self._pending_bytes -= commit.frames_bytes
+            else:
+                kept.append(commit)
+        self._committer.gathered[:] = kept
+        failure = errors.StorageReset(
+            f"{self._layout.journal}: {len(commits):,} commits of {len(keys):,} objects could not be written "
+            f"({error.strerror}); they are undone. When there is space again, these objects work again."
+        )
+        failure.__cause__ = error
+        for key in keys:
+            self._ledger.drop_whole(key)
+            self._tell(self._sources[key].failed, failure)
+        return failure
+
+    def _break(self, error: BaseException) -> errors.StorageFailed:
+        """
+        The disk failed, or we did: whatever is not yet reported durable is lost, and nothing will be durable
+        any more.
+        """
+        if self.failed is not None:
+            return self.failed
+        if isinstance(error, errors.StorageFailed):
+            failed = error
+        else:
+            why = (error.strerror if isinstance(error, OSError) else None) or repr(error)
+            failed = errors.StorageFailed(
+                f"{self._layout.journal}: the disk did not confirm a write ({why}). What was written "
+                "since is not safe, and nothing can be made durable now. Check the disk, then start again: "
+                "every confirmed write is recovered from the journal."
+            )
+            failed.__cause__ = error
+        self.failed = failed
+        self._committer.gathered.clear()
+        for source in list(self._sources.values()):
+            self._tell(source.failed, failed)
+        self._let_in()
+        if self.on_failed is not None:
+            self._tell(self.on_failed, failed)
+        return failed
+
+    def _tell(self, hear: Callable[..., None], what: object) -> None:
+        """One store's mistake must not keep the others from hearing."""
+        try:
+            hear(what)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"{hear!r} failed", "exception": error})
+
+    # --- room -------------------------------------------------------------------------------------------
+
+    def _forget(self, key: bytes) -> None:
+        """A source without records is not remembered, unless some of it is under way."""
+        if self._committer.is_idle:
+            self._sources.pop(key, None)
+
+    def _reclaim(self) -> None:
+        free = self._ledger.take_free()
+        if free:
+            self._segments.release(free).add_done_callback(self._released)
+
+    def _released(self, future: Future[None]) -> None:
+        # In the chores' thread. A full disk is no harm here: the removal is tried again with the next one.
+        error = future.exception()
+        if error is None or (isinstance(error, OSError) and error.errno in FULL):
+            return
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._break, error)
+
+    def _has_room(self) -> bool:
+        return (
+            self.failed is not None
+            or self._closed
+            or (
+                self._ledger.used_bytes < self._budget_bytes
+                and self._pending_bytes < limits.JOURNAL_PENDING_BYTES_MAX
+            )
+        )
+
+    def _let_in(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _ease(self) -> None:
+        """Wake writers when there is room again; ask for checkpoints when half of the budget is gone."""
+        if self._waiting and self._has_room():
+            self._let_in()
+        if self._asking is None and self._is_pressed():
+            self._ask()
+
+    def _is_pressed(self) -> bool:
+        return self._ledger.used_bytes * 2 > self._budget_bytes and not self._closed and self.failed is None
+
+    def _ask(self) -> None:
+        self._asking = None
+        if self.on_pressure is None or not self._is_pressed():
+            return
+        keys = self._ledger.oldest(limits.JOURNAL_PRESSURE_SOURCES_MAX)
+        self._asking = self._loop.call_later(limits.JOURNAL_PRESSURE_INTERVAL_S, self._ask)
+        if keys:
+            self._tell(self.on_pressure, [self._sources[key] for key in keys])

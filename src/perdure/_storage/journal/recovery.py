@@ -1,0 +1,279 @@
+"""What a start must do with the log that a crash left behind, as a plan; then do it. (cooperative)
+
+Called once, under the folder's lock, before anything is opened. Interrupted anywhere, it starts over and
+comes to the same end: first everything is read and judged, and nothing is touched if the log is damaged; then
+each store gets the newest form of each page in it, is cut to the size of its last whole commit, and synced;
+then the folders; and only when all that is durable the segments go, oldest first, each durably gone before
+the next.
+
+A store that has no record here is not looked at: its file is what its last checkpoint synced, or it confirmed
+nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from perdure._base.disk import Buffer, Disk
+from perdure._base.limits import FRAME_HEADER_BYTES, PAGE_BYTES
+from perdure._storage.journal.record import (
+    ALIGN_BYTES,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    MAGIC,
+    VERSION,
+    DamagedBatchError,
+    Header,
+    Record,
+    aligned,
+    is_intact,
+    judge,
+    page_numbers,
+    read_header,
+    read_records,
+)
+from perdure._storage.layout import SYNCED_MODE, Layout, scratch_of, segment_number
+from perdure.errors import DataFolderError
+
+_SCAN_BYTES: Final = 1024 * 1024
+_STORES_AT_A_TIME: Final = 256  # files held open between writing and syncing
+_PAGES_AT_A_TIME: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What recovery found and did."""
+
+    stores: int = 0
+    commits: int = 0
+    bytes: int = 0
+    """Size of the batches that counted."""
+    torn: bool = False
+    """The last batch, or more, was not whole: never confirmed, dropped."""
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What to write into one store."""
+
+    pages: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Page number to segment and offset of its newest form."""
+    size_pages: int = 0
+    commits: int = 0
+    begun: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Pages of a commit whose last piece was not seen yet."""
+    begun_number: int = 0
+    pieces: int = 0
+
+
+def recover(disk: Disk, layout: Layout) -> RecoveryReport:
+    """
+    Bring every store to its last whole commit in the log and remove the log.
+
+    Raises:
+        DataFolderError: a part of the log that was durable cannot be read; nothing was touched.
+    """
+    began = time.monotonic()
+    numbers = sorted(
+        number for name in disk.list(layout.journal) if (number := segment_number(name)) is not None
+    )
+    if not numbers:
+        return RecoveryReport()
+    fds: dict[int, int] = {}
+    try:
+        for number in numbers:
+            fds[number] = disk.open(layout.segment(number))
+        headers, torn = _read_log(disk, layout, fds)
+        plans = _plan(disk, layout, fds, headers)
+        _check(disk, layout, plans)
+        _apply(disk, layout, fds, plans)
+    finally:
+        for fd in fds.values():
+            disk.close(fd)
+    for number in numbers:
+        disk.unlink(layout.segment(number))
+        disk.sync_folder(layout.journal)
+    return RecoveryReport(
+        stores=len(plans),
+        commits=sum(plan.commits for plan in plans.values()),
+        bytes=sum(header.size_bytes for header in headers),
+        torn=torn,
+        seconds=time.monotonic() - began,
+    )
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def _read_log(disk: Disk, layout: Layout, fds: dict[int, int]) -> tuple[Sequence[Header], bool]:
+    """Give the headers of the batches that count, in order, and whether a torn tail follows them."""
+    headers = [header for number, fd in fds.items() for header in _intact_batches(disk, fd, number)]
+    verdict = judge(list(fds), headers)
+    if verdict.damage is not None:
+        segment, position = verdict.damage
+        raise _damaged(layout, segment, position, verdict.reason)
+    kept = headers[: verdict.kept]
+    if verdict.torn:
+        return kept, True
+    # Nothing behind the end is intact. Something that claims to be of this log there was being written.
+    segment, position = (
+        (kept[-1].segment, kept[-1].position + aligned(kept[-1].size_bytes)) if kept else (next(iter(fds)), 0)
+    )
+    remains = read_header(disk.pread(fds[segment], HEADER_BYTES, position))
+    return kept, remains is not None and (remains.segment, remains.position) == (segment, position)
+
+
+def _intact_batches(disk: Disk, fd: int, number: int) -> Iterator[Header]:
+    """
+    Find every intact batch of this segment, also behind ones that are not.
+
+    Those behind decide whether one that cannot be read was durable once.
+    """
+    position = 0
+    while (found := _find(disk, fd, number, position)) is not None:
+        position, header = found
+        batch = disk.pread(fd, header.size_bytes, position)
+        if is_intact(header, batch):
+            if header.version != VERSION:
+                raise DataFolderError(
+                    f"segment {number} of the journal has format version {header.version}; this version of "
+                    f"Perdure reads version {VERSION}. Start the newer version that wrote it once more."
+                )
+            yield header
+            position += aligned(header.size_bytes)
+        else:
+            position += ALIGN_BYTES
+
+
+def _find(disk: Disk, fd: int, number: int, position: int) -> tuple[int, Header] | None:
+    """Find the next header, at *position* or behind it, that says it stands where it does."""
+    # Nearly always it is right here; the wide look is for what lies behind the end.
+    size_bytes = ALIGN_BYTES
+    while chunk := disk.pread(fd, size_bytes, position):
+        at = -1
+        while (at := chunk.find(MAGIC, at + 1)) >= 0:
+            if at % ALIGN_BYTES:
+                continue
+            header = read_header(chunk, at)
+            if header is not None and (header.segment, header.position) == (number, position + at):
+                return position + at, header
+        position += len(chunk)
+        size_bytes = _SCAN_BYTES
+    return None
+
+
+def _plan(disk: Disk, layout: Layout, fds: dict[int, int], headers: Sequence[Header]) -> dict[bytes, _Plan]:
+    """Find, for each store, where the newest form of each of its pages is."""
+    plans: dict[bytes, _Plan] = {}
+    for header in headers:
+        batch = disk.pread(fds[header.segment], header.size_bytes, header.position)
+        try:
+            for record in read_records(header, batch):
+                plan = plans.get(record.key)
+                if plan is None:
+                    plan = plans[record.key] = _Plan()
+                _take(plan, header, record)
+        except DamagedBatchError as error:
+            raise _damaged(layout, header.segment, header.position, str(error)) from error
+    # A store of which only a commit without its end is here: all it confirmed is in its own file.
+    return {key: plan for key, plan in plans.items() if plan.size_pages}
+
+
+def _take(plan: _Plan, header: Header, record: Record) -> None:
+    if record.piece == 0:
+        plan.begun = {}
+        plan.begun_number = record.number
+        plan.pieces = 0
+    elif not plan.pieces:
+        # The pieces before this one stood in segments that are gone, so a checkpoint covers this commit: what
+        # is not here is in the store's file.
+        plan.begun_number = record.number
+        plan.pieces = record.piece
+    elif (record.number, record.piece) != (plan.begun_number, plan.pieces):
+        raise DamagedBatchError(
+            f"piece {record.piece} of commit {record.number} follows piece {plan.pieces - 1} of commit "
+            f"{plan.begun_number} of {record.key!r}"
+        )
+    plan.pieces += 1
+    offset = header.position + record.offset + FRAME_HEADER_BYTES
+    segment = header.segment
+    for page in page_numbers(record.frames):
+        plan.begun[page] = (segment, offset)
+        offset += FRAME_BYTES
+    if record.more:
+        return
+    plan.pages.update(plan.begun)
+    plan.begun = {}
+    plan.commits += 1
+    plan.size_pages = record.pages or plan.size_pages
+
+
+def _check(disk: Disk, layout: Layout, plans: dict[bytes, _Plan]) -> None:
+    """
+    A store's every page is in the log unless its file was synced once: without both, something was taken
+    away.
+    """
+    for key, plan in plans.items():
+        try:
+            path = layout.store(key)
+        except ValueError as error:
+            raise DataFolderError(f"{layout.journal}: {error}") from error
+        # The first commit of a store writes its page 1, so this one had a checkpoint.
+        if 1 not in plan.pages and (disk.size(path) or 0) < PAGE_BYTES:
+            raise DataFolderError(
+                f"{path} is missing or cut short: the journal holds {plan.commits:,} later commits of this "
+                "object, but not what they build on. Restore the whole data folder from a backup."
+            )
+
+
+def _damaged(layout: Layout, segment: int, position: int, reason: str) -> DataFolderError:
+    return DataFolderError(
+        f"{layout.segment(segment)} is damaged at byte {position:,}: {reason}. To start would be to lose "
+        "confirmed writes, so nothing was touched. Restore the whole data folder from a backup."
+    )
+
+
+# --- writing -------------------------------------------------------------------------------------------
+
+
+def _apply(disk: Disk, layout: Layout, fds: dict[int, int], plans: dict[bytes, _Plan]) -> None:
+    keys = sorted(plans)
+    for start in range(0, len(keys), _STORES_AT_A_TIME):
+        written: list[int] = []
+        try:
+            for key in keys[start : start + _STORES_AT_A_TIME]:
+                path = layout.store(key)
+                disk.make_folder(path.rpartition("/")[0])
+                for scratch in scratch_of(path):
+                    disk.unlink(scratch)
+                fd = disk.open(path, create=True, mode=SYNCED_MODE)
+                written.append(fd)
+                _write_store(disk, fd, fds, plans[key])
+            disk.fsync_all(written)
+        finally:
+            for fd in written:
+                disk.close(fd)
+    for folder in sorted({folder for key in keys for folder in layout.store_folders(key)}, reverse=True):
+        disk.sync_folder(folder)
+
+
+def _write_store(disk: Disk, fd: int, fds: dict[int, int], plan: _Plan) -> None:
+    disk.truncate(fd, plan.size_pages * PAGE_BYTES)
+    run: list[Buffer] = []
+    first = 0
+    for page in sorted(plan.pages):
+        if page > plan.size_pages:
+            break
+        if run and (page != first + len(run) or len(run) == _PAGES_AT_A_TIME):
+            disk.pwrite(fd, run, (first - 1) * PAGE_BYTES)
+            run = []
+        first = first if run else page
+        segment, offset = plan.pages[page]
+        run.append(disk.pread(fds[segment], PAGE_BYTES, offset))
+    if run:
+        disk.pwrite(fd, run, (first - 1) * PAGE_BYTES)
+    disk.chmod(fd, SYNCED_MODE)
