@@ -105,20 +105,20 @@ def _read(data: bytes | memoryview, registry: Registry) -> Any:
         raise
     except RecursionError:
         raise errors.DataCloneError(
-            f"The stored value ({len(data):,} bytes) could not be read: there is too little stack left."
+            f"The stored value ({_size(data)}) could not be read: there is too little stack left."
         ) from None
     except Exception:
         # Whatever it is, its text may quote the data.
         raise errors.DataCloneError(
-            f"The stored value is corrupt: {_size(data)} do not make a value."
+            f"The stored value is corrupt ({_size(data)}): it does not decode."
         ) from None
     if form > GRAPH:
         raise errors.DataCloneError(
-            f"The stored value is corrupt, or a newer version of Perdure wrote it: {_size(data)} of format "
-            f"{form}, where this version knows up to {GRAPH}."
+            f"The stored value ({_size(data)}) has format {form}, and this version of Perdure knows up to "
+            f"{GRAPH}: a newer one wrote it, or it is corrupt."
         )
     raise errors.DataCloneError(
-        f"The stored value is corrupt: {_size(data)} that begin with no known format."
+        f"The stored value is corrupt ({_size(data)}): it begins with no known format."
     )
 
 

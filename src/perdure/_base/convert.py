@@ -119,7 +119,7 @@ def _misfit(text: str, value: Any, asked: Any, label: str) -> Exception:
     place = _PLACE.search(text)
     if place is not None:
         text = f"{text[: place.start()]} at {label}{place['path']}"
-    return kind(f"{label} is a {type(value).__qualname__} that does not fit {_shown(asked)}: {text}.")
+    return kind(f"{label} (a value of type {type(value).__qualname__}) does not fit {_shown(asked)}: {text}.")
 
 
 def _shown(asked: Any) -> str:
