@@ -178,7 +178,7 @@ def graphs(draw: st.DrawFn) -> Any:
         if isinstance(node, list):
             node.extend([kids, *held])
         elif isinstance(node, dict):
-            node.update({index: child for index, child in enumerate([*held, kids])})
+            node.update(enumerate([*held, kids]))
         elif isinstance(node, Row | Model):
             node.a = kids
         elif isinstance(node, Node):
