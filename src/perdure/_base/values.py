@@ -60,10 +60,12 @@ def copy_sized(value: _T, *, registry: Registry | None = None, label: str = "val
         return value, _HEAD_BYTES + _NODE_BYTES + (
             _text_bytes((value,)) if kind is str or kind is bytes else 0
         )
-    if kind is tuple:  # the arguments of nearly every call
-        text_bytes = _text_bytes(value)  # type: ignore[arg-type]
+    flat: Any = value
+    if kind is dict or kind is list or kind is tuple:  # most arguments and results hold leaves only
+        text_bytes = _flat_bytes(flat, kind)
         if text_bytes >= 0:
-            return value, _HEAD_BYTES + _NODE_BYTES * (1 + len(value)) + text_bytes  # type: ignore[arg-type]
+            nodes = 1 + (2 if kind is dict else 1) * len(flat)
+            return flat if kind is tuple else flat.copy(), _HEAD_BYTES + _NODE_BYTES * nodes + text_bytes
     copier = _Copier(registry)
     try:
         new = copier.run(value)
@@ -115,6 +117,15 @@ def _text_bytes(items: Iterable[Any]) -> int:
         elif kind is bytes:
             total += len(item)
     return total
+
+
+def _flat_bytes(container: Any, kind: type) -> int:
+    """Return the bytes of text in a dict, list or tuple that holds only leaves, else -1."""
+    if kind is not dict:
+        return _text_bytes(container)
+    in_values = _text_bytes(container.values())
+    in_keys = -1 if in_values < 0 else _text_bytes(container)
+    return -1 if in_keys < 0 else in_keys + in_values
 
 
 class _Copier:
@@ -203,25 +214,14 @@ class _Copier:
             return memo[key]
         kind = type(source)
         new: Any
-        if kind is dict:
+        if kind is dict or kind is list:
             new = memo[key] = source.copy()
-            text_bytes = _text_bytes(source.values())
-            if text_bytes >= 0:
-                key_bytes = _text_bytes(source)
-                if key_bytes >= 0:
-                    self.text_bytes += key_bytes + text_bytes
-                    self.nodes += 2 * len(source)
-                    return new
-            self._plain.append(new)
-            return new
-        if kind is list:
-            new = memo[key] = source.copy()
-            text_bytes = _text_bytes(source)
-            if text_bytes >= 0:
-                self.text_bytes += text_bytes
-                self.nodes += len(source)
-            else:
+            text_bytes = _flat_bytes(source, kind)
+            if text_bytes < 0:
                 self._plain.append(new)
+            else:
+                self.text_bytes += text_bytes
+                self.nodes += 2 * len(source) if kind is dict else len(source)
             return new
         new = self._begin(source, kind)
         return self._build(source) if new is None else new
