@@ -90,7 +90,8 @@ def loads(data: bytes | memoryview, registry: Registry | None = None, type: Any 
     if registry is None:
         registry = _NO_CLASSES
     if type is not None:
-        return convert(_read(data, registry.allowing(type)), type)
+        # The plain form has no classes to name.
+        return convert(_read(data, registry.allowing(type) if data[:1] == b"\x02" else registry), type)
     return _read(data, registry)
 
 
