@@ -58,6 +58,7 @@ def settings_of(command: str) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         for setting in reversed(of_command(command)):
             flags: dict[str, Any] = {"help": setting.help, "envvar": setting.variable}
+            flags["show_envvar"] = setting.variable is not None
             names = [setting.option, setting.name]
             if setting.kind is bool:
                 flags |= {"is_flag": True, "default": setting.default}
