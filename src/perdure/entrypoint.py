@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from perdure._base.current import current, current_env
 from perdure._base.registry import Registry
-from perdure._base.values import copy
+from perdure._base.values import copy, copy_call
 from perdure._engine import methods
 from perdure._engine.failure import for_caller
 from perdure._engine.turn import invoke
@@ -66,7 +66,7 @@ class EntrypointStub:
             raise AttributeError(name)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            sent_args, sent_kwargs = copy((args, kwargs), registry=self._registry, label="arguments")
+            sent_args, sent_kwargs, _ = copy_call(args, kwargs, registry=self._registry)
             result = await self._run(self._entrypoint.call(name, sent_args, sent_kwargs))
             return copy(result, registry=self._registry, label="result")
 

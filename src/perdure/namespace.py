@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from perdure._base import ids, limits
 from perdure._base.awaitables import Call
 from perdure._base.current import current
-from perdure._base.values import copy_sized
+from perdure._base.values import copy_call, copy_sized
 from perdure._engine import methods
 from perdure._engine.events import Event, FetchEvent, RpcEvent
 from perdure._engine.failure import for_caller
@@ -266,7 +266,7 @@ class RpcProperty:
         if not host.on_loop_thread():
             raise RuntimeError(OTHER_THREAD.format(what=f"{stub!r}.{name}()"))
         if args or kwargs:
-            (args, kwargs), size = copy_sized((args, kwargs), registry=host.registry, label="arguments")
+            args, kwargs, size = copy_call(args, kwargs, registry=host.registry)
             if size > limits.RPC_MESSAGE_BYTES_MAX:
                 raise PerdureError(MESSAGE_TOO_LARGE.format(size=size))
         call = methods.call

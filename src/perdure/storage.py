@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from perdure._base import codec
 from perdure._base.awaitables import NOTHING, Call, Done
-from perdure._base.convert import convert
 from perdure._engine.turn import invoke, section
 from perdure._gates.input import Section, SectionFuture, effective
 from perdure._storage import kv
@@ -533,9 +532,7 @@ def _checked(key: Any, method: str, interface: str) -> str:
 
 def _load(live: Live, key: str, data: bytes, type: Any = None) -> Any:
     try:
-        if type is None:
-            return codec.loads(data, live.host.registry)
-        return convert(codec.loads(data, live.host.registry.allowing(type)), type)
+        return codec.loads(data, live.host.registry, type)
     except Exception as error:
         error.add_note(f"while reading key {key!r} of {live.label} ({len(data):,} bytes)")
         raise
