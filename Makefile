@@ -13,10 +13,8 @@ help:  ## list the words
 
 setup: $(READY)  ## environment with everything for development
 
-$(READY): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: apt-get install python3.11-venv, or make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt-get install python3.11-venv"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+$(READY): pyproject.toml scripts/make-venv
+	@scripts/make-venv $(PYTHON) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
