@@ -40,7 +40,7 @@ SHOWS = {
         "about": "Piano, bass and drums, close enough to touch. Two sets.",
     },
 }
-BANDS = (
+BANDS: tuple[dict[str, Any], ...] = (
     {"name": "Front", "rows": "AB", "price": 28},
     {"name": "Middle", "rows": "CDEF", "price": 22},
     {"name": "Back", "rows": "GH", "price": 16},
