@@ -63,7 +63,7 @@ VERSION = re.compile(r"[0-9]{1,15}")
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # nothing that is mistaken for its neighbour on paper
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A request the box office says no to: an HTTP status, a short code, and a sentence for the visitor."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
