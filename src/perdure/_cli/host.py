@@ -120,6 +120,7 @@ def run_here(
 ) -> int:
     """Run `host` on an event loop of its own, as this whole process's work."""
     from perdure._http.server import run
+    from perdure._telemetry.unconfirmed import ConnectionWatch
 
     async def work() -> int:
         try:
@@ -131,7 +132,11 @@ def run_here(
             end_soon()
 
     raise_descriptor_limit()
-    return run(work())
+    if not options.debug:
+        return run(work())
+    watch = ConnectionWatch()
+    watch.install()
+    return run(work(), loop_factory=watch.new_event_loop)
 
 
 def request_printer(options: RunOptions) -> Callable[[RequestLine], None]:

@@ -210,9 +210,11 @@ def sockets_from_fds(fds: Iterable[int]) -> list[socket.socket]:
     return [socket.socket(fileno=fd) for fd in fds]
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run *main* to its end on the fastest event loop there is."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+def run(
+    main: Coroutine[Any, Any, T], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> T:
+    """Run *main* to its end, on the fastest event loop there is unless *loop_factory* makes another."""
+    with asyncio.Runner(loop_factory=loop_factory or _loop_factory()) as runner:
         return runner.run(main)
 
 
