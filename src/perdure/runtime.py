@@ -49,10 +49,21 @@ from perdure.web import Request, Response
 
 T = TypeVar("T")
 
+NOT_RUNNING = "The runtime is not running: use `async with Runtime(...) as rt:`, or `await rt.start()`."
 NO_WORKER = (
     "The application has no worker to answer HTTP. Define `class Default(WorkerEntrypoint)` with "
     "`async def fetch(self, request)`."
 )
+
+
+class _NotRunning:
+    """Stands for the space of a namespace while its runtime does not run."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise PerdureError(NOT_RUNNING)
+
+
+_NOT_RUNNING: Any = _NotRunning()
 
 
 class Runtime:
@@ -127,7 +138,7 @@ class Runtime:
         self._temporary: str | None = None
         self._host: Host | None = None
         self._watchdog: Watchdog | None = None
-        self._namespaces: dict[str, Namespace[Any]] = {}
+        self._namespaces: dict[str, Namespace[Any]] = {name: Namespace(_NOT_RUNNING) for name in classes}
         self._env: Env | None = None
         self._entrypoint: Entrypoint | None = None
         self._started_by_lifespan = False
@@ -195,7 +206,7 @@ class Runtime:
     def _wire(self, host: Host, unique_keys: Mapping[str, str]) -> None:
         for class_name, cls in self._classes.items():
             space = host.add_space(class_name, unique_keys[class_name], self._factory(cls))
-            self._namespaces[class_name] = Namespace(space)
+            self._namespaces[class_name]._space = space
         bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
         env = self._env = Env({**self._vars, **bound})
         exports: dict[str, Any] = dict(self._namespaces)
@@ -237,7 +248,8 @@ class Runtime:
             if self._env is not None:
                 envs._running.remove(self._env)
                 self._env = None
-            self._namespaces.clear()
+            for namespace in self._namespaces.values():
+                namespace._space = _NOT_RUNNING
             self._leave_folder()
 
     def _leave_folder(self) -> None:
@@ -271,8 +283,7 @@ class Runtime:
     @overload
     def namespace(self, which: str) -> Namespace[Any]: ...
     def namespace(self, which: type[T] | str) -> Namespace[Any]:
-        """Return the namespace of a class, by the class or its name."""
-        self._running()
+        """Return the namespace of a class, by the class or its name; it can be used while the runtime runs."""
         name = which if isinstance(which, str) else which.__name__
         found = self._namespaces.get(name)
         if found is None or (isinstance(which, type) and self._classes[name] is not which):
@@ -312,9 +323,7 @@ class Runtime:
 
     def _running(self) -> Host:
         if self._host is None:
-            raise PerdureError(
-                "The runtime is not running: use `async with Runtime(...) as rt:`, or `await rt.start()`."
-            )
+            raise PerdureError(NOT_RUNNING)
         return self._host
 
     def __repr__(self) -> str:

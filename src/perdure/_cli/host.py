@@ -8,6 +8,7 @@ import resource
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
@@ -102,7 +103,8 @@ async def host(
     try:
         await server.run(ready=on_ready)
     finally:
-        await runtime.stop(drain_s=drain_s)
+        # One allowance for all: what the server's drain took is not given again.
+        await runtime.stop(drain_s=max(0.0, server.deadline_s - time.monotonic()))
     if failed:
         raise ProblemsFound([data_problem(failed[0], prepared.data)])
     return exits.OK

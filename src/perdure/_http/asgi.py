@@ -34,6 +34,9 @@ from perdure.web import Body, BodyError, Request, Response
 
 logger = logging.getLogger("perdure.http")
 
+STOPPING = "the server stops"
+"""With this message the server cancels a request's task."""
+
 Handle = Callable[[Request, ClientInfo], Awaitable[Response]]
 Hook = Callable[[], Awaitable[None]]
 
@@ -93,12 +96,16 @@ class HttpApp:
             try:
                 response = await self._answer(request, client_info(scope))
             except BaseException as raised:
-                if _is_ours_to_pass_on(raised):
+                if _was_stopped(raised):
+                    response = status_response(503, "The server is stopping. Try again.")
+                    response.headers.set("retry-after", "1")
+                elif _is_ours_to_pass_on(raised):
                     raise
-                error = raised
-                if incoming.failure is not None and isinstance(error, BodyError):
+                elif incoming.failure is not None and isinstance(raised, BodyError):
+                    error = raised
                     response = status_response(incoming.failure.status, str(incoming.failure))
                 else:
+                    error = raised
                     reference = new_reference()
                     response = self._failure(error, request, reference)
 
@@ -233,6 +240,15 @@ async def _give(send: Send, message: Message) -> None:
         await send(message)
     except OSError as error:  # what servers raise when the client has gone (ASGI specification 2.4)
         raise ClientGone from error
+
+
+def _was_stopped(error: BaseException) -> bool:
+    """Tell whether the server cancelled this task because it stops; from here on the task is its own again."""
+    task = asyncio.current_task()
+    if not isinstance(error, asyncio.CancelledError) or error.args != (STOPPING,) or task is None:
+        return False
+    task.uncancel()
+    return True
 
 
 def _is_ours_to_pass_on(error: BaseException) -> bool:

@@ -51,6 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # of what the parser has handed over
         self._head_raw_bytes = 0  # received while the head was open: one endless header shows only here
         self._body_bytes = 0
+        self._trailer_bytes = 0
         self._silent_bytes = 0  # received inside a body without a byte of content: chunk framing, trailers
         self._heard_at_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -89,7 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
             if self._silent_bytes > self._limits.head_bytes:
-                self._break(431, "The framing or the trailers of the request body are too large.")
+                self._break_framing()
             if self._state == _HEAD:
                 if requests == self._requests:
                     self._head_raw_bytes += len(data)
@@ -157,6 +158,9 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers of a body have no meaning here and are dropped."""
         if self._state != _HEAD:
+            self._trailer_bytes += len(name) + len(value)
+            if self._trailer_bytes > self._limits.head_bytes:
+                self._break_framing()
             return
         self._count_head(len(name) + len(value) + 4)
         if len(self.headers) >= self._limits.headers:
@@ -165,14 +169,21 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application unless its head is wrong already."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):  # the parser would take 0.9 and 2.0
+            self._break(505, "This server speaks HTTP/1.1.")
+        hosts = 0
         for name, value in self.headers:
             # llhttp has checked that the value is a number, and that there is one.
             if name == b"content-length" and int(value) > self._limits.body_bytes:
                 self._break(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
+            hosts += name == b"host"
+        if hosts > 1 or (hosts == 0 and version == "1.1"):  # RFC 9112, 3.2
+            self._break(400, "An HTTP/1.1 request has exactly one Host header.")
         super().on_headers_complete()
         self._cancel_timer()
         self._state = _BODY
-        self._body_bytes = self._silent_bytes = 0
+        self._body_bytes = self._silent_bytes = self._trailer_bytes = 0
         self._requests += 1
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -198,6 +209,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes += count
         if self._head_bytes > self._limits.head_bytes:
             self._break_head()
+
+    def _break_framing(self) -> None:
+        self._break(431, "The framing or the trailers of the request body are too large.")
 
     def _break_head(self) -> None:
         self._break(431, f"The head of the request is larger than {self._limits.head_bytes} bytes.")

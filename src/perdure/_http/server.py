@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar, cast
 import uvicorn
 
 from perdure._base.limits import DRAIN_S
+from perdure._http.asgi import STOPPING
 from perdure._http.convert import RequestLine
 from perdure._http.limits import HttpLimits
 from perdure._http.protocol import HttpProtocol
@@ -34,6 +35,7 @@ BACKLOG: Final = 2048  # connections the kernel keeps while we are busy, or whil
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _TICK_S: Final = 1.0  # the Date header's resolution
 _POLL_S: Final = 0.01  # while draining
+_CANCEL_GRACE_S: Final = 1.0  # for the answers to requests that were broken off
 
 
 class Server(uvicorn.Server):
@@ -81,6 +83,8 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._sockets = list(sockets)
         self._drain_s = drain_s
+        self.deadline_s = time.monotonic() + drain_s
+        """When what is under way must have ended; set anew when the server is told to stop."""
         self._handle_signals = signals
         self._interrupts = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -135,17 +139,18 @@ class Server(uvicorn.Server):
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()
-        deadline_s = time.monotonic() + self._drain_s
-        while (state.connections or state.tasks) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+        self.deadline_s = deadline_s = time.monotonic() + self._drain_s
+        # Only requests that somebody waits for: one whose client has gone has no connection any more.
+        while state.connections and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)  # uvicorn's sets have no event to wait for
         tasks = list(state.tasks)
         for task in tasks:
-            task.cancel()
+            task.cancel(STOPPING)  # answered with 503 if no response has begun
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CANCEL_GRACE_S)
         for connection in list(state.connections):
             abort = getattr(connection, "abort", None) or connection.transport.abort
             abort()
-        if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from perdure._base.current import Running
 from perdure._base.observer import Observer
+from perdure.errors import Disconnected
 
 log = logging.getLogger("perdure")
 
@@ -21,7 +22,10 @@ class LogObserver(Observer):
         log.warning("%s could not be constructed", live.label, exc_info=error)
 
     def object_reset(self, live: Running, error: BaseException) -> None:
-        log.warning("%s was reset: %s", live.label, error)
+        level = (
+            logging.DEBUG if isinstance(error, Disconnected) else logging.WARNING
+        )  # stopping is no failure
+        log.log(level, "%s was reset: %s", live.label, error)
 
     def background_failed(self, label: str, error: BaseException) -> None:
         log.error("a wait_until() task of %s failed", label, exc_info=error)

@@ -19,9 +19,9 @@ from perdure._base.disk import Buffer, Disk
 from perdure._storage.journal.committer import Committer
 from perdure._storage.journal.reclaim import Ledger
 from perdure._storage.journal.record import ALIGN_BYTES, NAME_CHARS_MAX, UNCHANGED, AlarmChange
-from perdure._storage.journal.segment import Segments
+from perdure._storage.journal.segment import Segments, is_full
 from perdure._storage.journal.worker import Work, Worker
-from perdure._storage.journal.writer import FULL, Commit, Outcome, Writer
+from perdure._storage.journal.writer import Commit, Outcome, Writer
 from perdure._storage.layout import Layout, segment_number
 
 __all__ = ["UNCHANGED", "AlarmChange", "Journal", "Source"]
@@ -322,7 +322,7 @@ class Journal:
     def _released(self, future: Future[None]) -> None:
         # In the chores' thread. A full disk is no harm here: the removal is tried again with the next one.
         error = future.exception()
-        if error is None or (isinstance(error, OSError) and error.errno in FULL):
+        if error is None or is_full(error):
             return
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._break, error)

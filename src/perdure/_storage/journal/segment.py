@@ -12,6 +12,7 @@ at once and takes little room.
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -21,6 +22,11 @@ from perdure._base.disk import Disk
 from perdure._base.limits import JOURNAL_SEGMENTS_FREE_MAX
 from perdure._storage.journal.worker import Work
 from perdure._storage.layout import Layout
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether the disk is full, not broken: things work again when there is space."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(slots=True)
@@ -74,6 +80,9 @@ class Segments:
         self.ahead()
         assert self._next is not None
         making, self._next = self._next, None
+        error = making.exception()
+        if error is not None and is_full(error):
+            making = self._work.submit(self._make)  # there may be space again since
         return making.result()
 
     def release(self, segments: Sequence[tuple[int, int]]) -> Future[None]:

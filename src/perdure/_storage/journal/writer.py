@@ -6,10 +6,9 @@ written in pieces, and only its last piece carries the commit mark.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from perdure._base.disk import Buffer, Disk
 from perdure._base.limits import JOURNAL_BATCH_BYTES_MAX
@@ -23,10 +22,7 @@ from perdure._storage.journal.record import (
     Header,
     record_size,
 )
-from perdure._storage.journal.segment import Segment, Segments
-
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""A disk that says one of these is full, not broken."""
+from perdure._storage.journal.segment import Segment, Segments, is_full
 
 
 class Commit(NamedTuple):
@@ -92,7 +88,7 @@ class Writer:
         try:
             self._put_all(commits, outcome, unsynced)
         except OSError as error:
-            if error.errno not in FULL:
+            if not is_full(error):
                 raise
             # Of the batch that failed any part may be written. The next one goes to the same place with the
             # same sequence, and what shows behind it has no right checksum.
