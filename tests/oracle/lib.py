@@ -21,9 +21,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from perdure.testing import evict_durable_object
-
 from perdure import DataCloneError, Request, Response, WorkerEntrypoint
+from perdure.testing import evict_durable_object
 
 FLAGS = {
     "remote": "remote",

@@ -28,6 +28,7 @@ SERVERS_AT_ONCE = 2
 @dataclass
 class Played:
     answers: list[Any]
+    status: int
     output: str
 
 
@@ -42,11 +43,12 @@ def play(name: str, folder: Path) -> Played:
     server.start()
     player = Player("127.0.0.1", server.port, restart=server.restart)
     player._evict = lambda cls, object_name: evict(player, cls, object_name)
+    steps = [{"do": "sleep", "ms": 0} if step.get("js") else step for step in scenario["steps"]]
     try:
-        steps = [{"do": "sleep", "ms": 0} if step.get("js") else step for step in scenario["steps"]]
-        return Played(player.play(scenario | {"steps": steps}), server.text)
+        answers = player.play(scenario | {"steps": steps})
     finally:
-        server.stop()
+        status = server.stop()
+    return Played(answers, status, server.text)
 
 
 def evict(player: Player, cls: str, object_name: str) -> Any:
@@ -83,6 +85,7 @@ def test_the_answers_are_those_of_workerd(name: str, plays: dict[str, Future]) -
         elif not same(want, got):
             wrong.append(report(index, step, want, got))
     assert not wrong, f"{name}\n" + "\n".join(wrong) + f"\nthe server printed:\n{played.output}"
+    assert played.status == 0, f"the server ended with {played.status}\n{played.output}"
     assert not built, f"{name}: steps {built} of NOT_YET are right by now; take them out"
 
 

@@ -3,6 +3,10 @@ from lib import attempt, serve
 from perdure import DurableObject
 
 
+def function():
+    pass
+
+
 class A(DurableObject):
     async def putMany(self, entries):
         await self.ctx.storage.put(entries)
@@ -30,7 +34,7 @@ class A(DurableObject):
 
     async def mixed(self):
         """A value that cannot be stored spoils the whole put."""
-        put = await attempt(lambda: self.ctx.storage.put({"good": 1, "bad": lambda: 1, "later": 2}))
+        put = await attempt(lambda: self.ctx.storage.put({"good": 1, "bad": function, "later": 2}))
         return {"put": put, "left": await self.list()}
 
 

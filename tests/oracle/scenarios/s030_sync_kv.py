@@ -17,6 +17,10 @@ LISTS = [
 ]
 
 
+def function():
+    pass
+
+
 class A(DurableObject):
     def __init__(self, ctx, env):
         super().__init__(ctx, env)
@@ -73,7 +77,7 @@ class A(DurableObject):
         kv = self.kv
         return [
             attempt_sync(lambda: kv.put("k", None)),
-            attempt_sync(lambda: kv.put("k", lambda: 1)),
+            attempt_sync(lambda: kv.put("k", function)),
             attempt_sync(lambda: kv.list(start="a", start_after="b")),
             attempt_sync(lambda: kv.list(limit=0)),
             attempt_sync(lambda: kv.get(["a", "b"])),
