@@ -20,11 +20,13 @@ from perdure._base import limits
 from perdure._cli import exits
 from perdure._cli.announce import facts
 from perdure._cli.console import marked_output
+from perdure._cli.host import run_here, tune
 from perdure._cli.options import RunOptions
 from perdure._cli.prepare import prepare
 from perdure._config.problem import ProblemsFound, as_json
+from perdure._http.server import sockets_from_fds
 
-ORPHAN_S = limits.RELOAD_DRAIN_S + 3.0
+ORPHAN_S = limits.RELOAD_DRAIN_S + 1.0
 """How long an orphan may take to stop in order."""
 
 
@@ -101,13 +103,12 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, lambda number, frame: None)
     control.listen()
     with marked_output(log_level=options.log_level, log_format=options.log_format):
+        tune()
         try:
             prepared = prepare(options)
         except ProblemsFound as error:
             report.problems(error)
             return exits.PROBLEMS
-        from perdure._cli.host import run_here  # uvloop, uvicorn and so on: before the old version stops
-        from perdure._http.server import sockets_from_fds
 
         report.send(
             "imported",

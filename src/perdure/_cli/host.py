@@ -182,6 +182,14 @@ def request_printer(options: RunOptions) -> Callable[[RequestLine], None]:
     return as_json if options.log_format == "json" else text
 
 
+def tune() -> None:
+    """Set what belongs to the whole process; before the application, which may use SQLite itself, is imported."""
+    from perdure._storage.database import tune_process
+
+    raise_descriptor_limit()
+    tune_process()
+
+
 def raise_descriptor_limit() -> None:
     """Let the process open as many files as the system allows: two or three for each open object."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perdure._cli.announce import Announcer, facts
 from perdure._cli.console import marked_output
-from perdure._cli.host import run_here
+from perdure._cli.host import run_here, tune
 from perdure._cli.listen import close, listen
 from perdure._cli.options import RunOptions
 from perdure._cli.prepare import prepare
@@ -18,6 +18,7 @@ def run(options: RunOptions) -> int:
         ProblemsFound: nothing was started.
     """
     with marked_output(log_level=options.log_level, log_format=options.log_format):
+        tune()
         prepared = prepare(options)
         sockets = listen(options.host, options.port)
         try:

@@ -138,6 +138,8 @@ class Supervisor:
             await self._stop(old)
         child.tell("go")
         report = await child.report()
+        while report is not None and report["event"] == "stopped":  # the reason comes after it
+            report = await child.report()
         if report is None or report["event"] != "ready":
             await self._refused(child, report, "started")
             return

@@ -79,7 +79,10 @@ def test_json_lines_carry_the_object():
     with inside("A(x)"):
         print("b", file=stream)
     records = [json.loads(line) for line in raw.getvalue().splitlines()]
-    assert [(record.get("object"), record["message"]) for record in records] == [(None, "plain"), ("A(x)", "ab")]
+    assert [(record.get("object"), record["message"]) for record in records] == [
+        (None, "plain"),
+        ("A(x)", "ab"),
+    ]
     assert all(record["stream"] == "stdout" and record["time"].endswith("Z") for record in records)
 
 
@@ -102,7 +105,9 @@ def test_log_records_as_json(capsys):
     assert "ZeroDivisionError" in record["exception"]
 
 
-@pytest.mark.parametrize(("level", "shown"), [("info", ["b", "c"]), ("warning", ["c"]), ("debug", ["a", "b", "c"])])
+@pytest.mark.parametrize(
+    ("level", "shown"), [("info", ["b", "c"]), ("warning", ["c"]), ("debug", ["a", "b", "c"])]
+)
 def test_the_log_level_says_what_is_shown(level, shown, capsys):
     """The least important record."""
     with marked_output(log_level=level):

@@ -49,7 +49,9 @@ def test_the_version_is_one_line(capsys):
 @pytest.mark.parametrize("command", ["dev", "serve", "check", "init"])
 def test_each_command_has_the_options_of_the_table_and_no_others(command):
     """The table is what the reference is checked against."""
-    options = {option for param in cli.commands[command].params for option in (*param.opts, *param.secondary_opts)}
+    options = {
+        option for param in cli.commands[command].params for option in (*param.opts, *param.secondary_opts)
+    }
     wanted = {setting.option for setting in of_command(command)}
     assert wanted <= options
     assert {option for option in options if option.startswith("--")} - wanted <= {"--reload"}

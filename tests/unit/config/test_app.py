@@ -65,7 +65,10 @@ def configured(*classes, **more):
 def test_every_class_of_a_bare_file_is_bound():
     """Under its name in UPPER_SNAKE_CASE."""
     app = load(HEAD + WORKER + "class ChatRoom(DurableObject): pass\nclass Hall(DurableObject): pass\n")
-    assert {name: cls.__name__ for name, cls in app.bindings.items()} == {"CHAT_ROOM": "ChatRoom", "HALL": "Hall"}
+    assert {name: cls.__name__ for name, cls in app.bindings.items()} == {
+        "CHAT_ROOM": "ChatRoom",
+        "HALL": "Hall",
+    }
     assert app.worker is app.module.Default
     assert app.problems == ()
 
@@ -214,7 +217,9 @@ def test_a_module_that_cannot_be_found_has_a_hint_and_a_help():
     assert sys.executable in problem.help
 
 
-@pytest.mark.parametrize("text", ["raise SystemExit(3)", "import sys\nsys.exit()", "class E(BaseException): pass\nraise E"])
+@pytest.mark.parametrize(
+    "text", ["raise SystemExit(3)", "import sys\nsys.exit()", "class E(BaseException): pass\nraise E"]
+)
 def test_a_module_that_ends_the_program_does_not_end_ours(text):
     """`SystemExit` and other `BaseException`s are failed imports."""
     assert problem_of(text).code == "app/import-failed"

@@ -81,7 +81,9 @@ def test_a_pyproject_gives_the_name_of_the_package():
 
 def test_a_folder_without_configuration_is_run_by_its_app_py():
     """Or main.py."""
-    write({"a/main.py": "", "b/main.py": "", "b/app.py": "", "b/pyproject.toml": "[project]\nname = 'perdure'"})
+    write(
+        {"a/main.py": "", "b/main.py": "", "b/app.py": "", "b/pyproject.toml": "[project]\nname = 'perdure'"}
+    )
     assert load_project("a").main.name == "main.py"
     assert load_project("b").main.name == "app.py"
 
@@ -179,7 +181,10 @@ def test_an_environment_needs_a_configuration():
 
 # --- variables ------------------------------------------------------------------------------------------
 
-BASE = {"app.py": "", "wrangler.json": {"main": "app.py", "vars": {"A": "conf", "B": "conf", "C": "conf", "D": 1}}}
+BASE = {
+    "app.py": "",
+    "wrangler.json": {"main": "app.py", "vars": {"A": "conf", "B": "conf", "C": "conf", "D": 1}},
+}
 
 
 def test_variables_come_from_the_command_line_then_dev_vars_then_env_then_the_configuration():

@@ -122,7 +122,9 @@ def test_only_entries_after_the_last_applied_tag_run():
 @pytest.mark.rows("MIG-05")
 def test_a_rename_moves_the_unique_key():
     """Ids hang on it, so they stay valid."""
-    configuration = declared(migrations=[V1, {"tag": "v2", "renamed_classes": [{"from": "Room", "to": "Hall"}]}])
+    configuration = declared(
+        migrations=[V1, {"tag": "v2", "renamed_classes": [{"from": "Room", "to": "Hall"}]}]
+    )
     result = planned(configuration, recorded("Room", tags=("v1",)), ["Hall"])
     assert result.steps == (Rename("Room", "Hall", "app-Room"),)
     assert result.record.classes == {"Hall": RecordedClass("app-Room")}
@@ -212,7 +214,11 @@ def test_a_deleted_class_may_stay_in_the_code():
 def test_a_deleted_class_may_be_created_again():
     """By a later migration."""
     configuration = declared(
-        migrations=[V1, {"tag": "v2", "deleted_classes": ["Room"]}, {"tag": "v3", "new_sqlite_classes": ["Room"]}]
+        migrations=[
+            V1,
+            {"tag": "v2", "deleted_classes": ["Room"]},
+            {"tag": "v3", "new_sqlite_classes": ["Room"]},
+        ]
     )
     result = planned(configuration, recorded("Room", tags=("v1",)), ["Room"])
     assert result.steps == (Delete("Room", "app-Room"), Create("Room", "app-Room", "sqlite"))
@@ -221,7 +227,9 @@ def test_a_deleted_class_may_be_created_again():
 @pytest.mark.rows("MIG-05")
 def test_the_old_name_of_a_renamed_class_must_not_be_bound():
     """Its namespace has another name now."""
-    configuration = declared(migrations=[V1, {"tag": "v2", "renamed_classes": [{"from": "Room", "to": "Hall"}]}])
+    configuration = declared(
+        migrations=[V1, {"tag": "v2", "renamed_classes": [{"from": "Room", "to": "Hall"}]}]
+    )
     result = planned(configuration, recorded("Room", tags=("v1",)), ["Room", "Hall"])
     assert codes(result) == ["renamed-class-is-bound"]
     assert result.problems[0].hint == 'did you mean "Hall"?'
@@ -265,13 +273,17 @@ def test_the_kind_of_storage_is_chosen_for_ever():
     """A class that exists with SQL cannot become one without."""
     configuration = declared(migrations=[{"tag": "v1", "new_classes": ["Room"]}])
     assert planned(configuration, Record(), ["Room"]).record.classes["Room"].storage == "legacy-kv"
-    assert codes(planned(configuration, recorded("Room", mode="implicit"), ["Room"])) == ["storage-type-mismatch"]
+    assert codes(planned(configuration, recorded("Room", mode="implicit"), ["Room"])) == [
+        "storage-type-mismatch"
+    ]
 
 
 def test_a_migration_of_a_class_that_never_was_here_is_a_warning():
     """A fresh machine may not know what another one had."""
     configuration = declared(
-        migrations=[{"tag": "v1", "renamed_classes": [{"from": "Old", "to": "Room"}], "deleted_classes": ["Gone"]}]
+        migrations=[
+            {"tag": "v1", "renamed_classes": [{"from": "Old", "to": "Room"}], "deleted_classes": ["Gone"]}
+        ]
     )
     result = planned(configuration, Record(), ["Room"])
     assert codes(result) == ["unknown-class", "unknown-class"]
@@ -454,7 +466,14 @@ def test_a_record_comes_back_as_it_was_written(record):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"nonsense", b"[]", b"{}", b'{"version": 1}', b'{"version": 1, "mode": "x", "tags": [], "classes": {}}'],
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b"{}",
+        b'{"version": 1}',
+        b'{"version": 1, "mode": "x", "tags": [], "classes": {}}',
+    ],
 )
 def test_a_damaged_record_is_an_error_that_says_so(data):
     """Never an empty record: that would orphan every object."""

@@ -73,7 +73,9 @@ def test_bindings_name_classes():
 @pytest.mark.rows("MIG-01")
 def test_a_class_of_another_project_is_refused():
     """One process runs one project."""
-    problem = problem_of({"durable_objects": {"bindings": [{"name": "R", "class_name": "Room", "script_name": "x"}]}})
+    problem = problem_of(
+        {"durable_objects": {"bindings": [{"name": "R", "class_name": "Room", "script_name": "x"}]}}
+    )
     assert problem.code == "config/script-name"
     assert pointed_at(problem) == '"x"'
 
@@ -91,7 +93,11 @@ def test_the_projects_own_name_is_no_other_project():
         ({"durable_objects": {"bindings": [{"name": "R"}]}}, "config/missing-key", None),
         ({"durable_objects": {"bindings": [{"class_name": "R"}]}}, "config/missing-key", None),
         (
-            {"durable_objects": {"bindings": [{"name": "R", "class_name": "A"}, {"name": "R", "class_name": "B"}]}},
+            {
+                "durable_objects": {
+                    "bindings": [{"name": "R", "class_name": "A"}, {"name": "R", "class_name": "B"}]
+                }
+            },
             "config/duplicate-binding",
             '"R"',
         ),
@@ -216,7 +222,12 @@ def test_exports_are_read():
             '"transferred"',
         ),
         (
-            {"type": "durable-object", "state": "expecting-transfer", "storage": "sqlite", "transfer_from": "x"},
+            {
+                "type": "durable-object",
+                "state": "expecting-transfer",
+                "storage": "sqlite",
+                "transfer_from": "x",
+            },
             "config/transfer",
             '"expecting-transfer"',
         ),
@@ -279,7 +290,12 @@ def test_an_unknown_key_in_a_table_is_told_with_its_whole_name():
 def test_other_keys_of_cloudflare_are_told_once():
     """The file stays usable for both; one line says what Perdure leaves out."""
     problem = problem_of(
-        {"kv_namespaces": [], "ai": {}, "assets": {"directory": "x", "binding": "ASSETS"}, "observability": {}}
+        {
+            "kv_namespaces": [],
+            "ai": {},
+            "assets": {"directory": "x", "binding": "ASSETS"},
+            "observability": {},
+        }
     )
     assert problem.severity == "warning"
     assert problem.message == (
