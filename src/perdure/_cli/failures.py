@@ -17,7 +17,7 @@ def failure_text(error: BaseException, reference: str, *, colour: bool) -> str:
     for failure in describe(error):
         relation = f"{failure.relation}: " if failure.relation else ""
         lines.append(f"  {relation}{paint(f'{failure.kind}: {failure.message}', 'red', colour=colour)}")
-        lines += [f"    note: {note}" for note in failure.notes]
+        lines += ["    " + f"note: {note}".replace("\n", "\n    ") for note in failure.notes]
         frames = [frame for frame in failure.frames if frame.ours] or list(failure.frames[-2:])
         for frame in frames[-FRAMES_MAX:]:
             place = f"{shown(pathlib.Path(frame.file))}:{frame.line} in {frame.function}"

@@ -20,7 +20,7 @@ from perdure._base.awaitables import Call
 from perdure._base.current import current
 from perdure._engine import lifecycle
 from perdure._engine.events import Event
-from perdure._engine.failure import for_caller, reset_error
+from perdure._engine.failure import add_trace, for_caller, reset_error
 from perdure._engine.turn import Aborted, drive, invoke, section
 from perdure._gates.input import InputGate, Section, SectionFuture, effective
 from perdure._storage.store import Store
@@ -124,6 +124,8 @@ class Live:
             return
         answer = for_caller(error, self.host.registry)
         answer.remote = True  # type: ignore[attr-defined]
+        if self.host.debug:
+            add_trace(answer, error, f"{self.label}.{event.method}()")
         self.host.observer.event_failed(self, event, error)
         store = self._store
         if store is not None and not store.gate.is_open:
