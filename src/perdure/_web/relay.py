@@ -70,11 +70,9 @@ class _Relayed:
             await self._loop.create_task(self._body.aclose(), context=self._context.copy())
 
     def cancel(self) -> Any:
-        """The object was reset: the reader hears why."""
-        live = self._live
-        self._error = (
-            ConnectionError("the stream ended early: its object was reset") if live is None else live.broken
-        )
+        """The object was reset, or let go: the reader hears why."""
+        broken = None if self._live is None else self._live.broken
+        self._error = broken or ConnectionError("The stream ended early: its object is gone.")
         self._end()
 
     def _end(self) -> None:
