@@ -22,6 +22,8 @@ def failure_text(error: BaseException, reference: str, *, colour: bool) -> str:
         for frame in frames[-FRAMES_MAX:]:
             place = f"{shown(pathlib.Path(frame.file))}:{frame.line} in {frame.function}"
             lines.append(f"    {place}{paint(f'  {frame.code}', 'dim', colour=colour)}")
+        # Where an exception crossed a call, a note tells of the other side.
+        lines += [f"    {line}" for note in failure.notes for line in note.splitlines()]
     if reference:
         lines.append(paint(f"    reference {reference}", "dim", colour=colour))
     return "\n".join(lines)
