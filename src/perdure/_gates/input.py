@@ -88,17 +88,20 @@ class InputGate:
     def _hand_back(self, section: Section) -> None:
         if self.active is not section:
             return
-        parent = effective(section.parent)
-        queue = self._queue_of(parent)
-        if section.queue:  # asked for inside the section, by code that did not wait for it
-            queue.extend(section.queue)
+        parent: Section | None = section
+        queue: deque[Section] = deque()
+        while parent is not None and parent.finished:
+            if parent.queue:  # asked for inside, by code that did not wait for it
+                queue.extend(parent.queue)
+                parent.queue = None
+            parent = parent.parent
+        waiting = self._queue_of(parent)
+        waiting.extend(queue)
         self.active = parent
-        if queue:
-            following = queue.popleft()
-            self.active = following
+        if waiting:
+            self.active = following = waiting.popleft()
             following.start()
-            return
-        self._wake(parent)
+        self._wake(self.active)
 
     def _wake(self, active: Section | None) -> None:
         if active is None:

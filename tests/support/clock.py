@@ -1,0 +1,60 @@
+"""Time that moves only when a test says so."""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+from collections.abc import Callable
+
+
+class ManualClock:
+    """A `Clock` for `Runtime(clock=…)`; it stands still until `advance`."""
+
+    def __init__(self, now_s: float = 1_000_000.0) -> None:
+        self._now_s = now_s
+        self._timers: list[_Timer] = []
+        self._made = 0
+
+    def monotonic_s(self) -> float:
+        return self._now_s
+
+    def time_s(self) -> float:
+        return self._now_s
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> _Timer:
+        self._made += 1  # timers of the same moment run in the order in which they were set
+        timer = _Timer(self._now_s + delay_s, self._made, callback)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    @property
+    def pending(self) -> int:
+        """How many timers are set."""
+        return sum(timer.callback is not None for timer in self._timers)
+
+    def advance(self, seconds: float) -> None:
+        """Move on by *seconds*; every timer that falls due runs at its own moment, also one set meanwhile."""
+        end_s = self._now_s + seconds
+        while self._timers and self._timers[0].due_s <= end_s:
+            timer = heapq.heappop(self._timers)
+            self._now_s = max(self._now_s, timer.due_s)
+            callback, timer.callback = timer.callback, None
+            if callback is not None:
+                timer.context.run(callback)
+        self._now_s = end_s
+
+
+class _Timer:
+    """One pending call."""
+
+    def __init__(self, due_s: float, number: int, callback: Callable[[], None]) -> None:
+        self.due_s = due_s
+        self.number = number
+        self.callback: Callable[[], None] | None = callback
+        self.context = contextvars.copy_context()
+
+    def __lt__(self, other: _Timer) -> bool:
+        return (self.due_s, self.number) < (other.due_s, other.number)
+
+    def cancel(self) -> None:
+        self.callback = None
