@@ -57,7 +57,8 @@ async def fetch(input: Request | str, **init: Any) -> Response:
     Send a request to an absolute http(s) URL and return the response.
 
     Keyword arguments are those of `Request`: `method`, `headers`, `body`, `redirect`. The response comes as
-    soon as its head is there; its body arrives as it is read, decoded if it was compressed.
+    soon as its head is there; its body arrives as it is read, decoded if it was compressed. A streamed request
+    body is sent to its end before that.
 
     Raises:
         Disconnected: no connection, or it broke (`retryable`).
@@ -113,10 +114,17 @@ def _outgoing(client: httpx.AsyncClient, request: Request) -> httpx.Request:
     headers = [pair for pair in headers if pair[0] != b"accept-encoding" or pair[1] == b"identity"]
     content: bytes | AsyncIterator[bytes] | None = None
     if body is not None:
-        content = body if body.data is None else body.take().data
-    if not isinstance(content, Body):  # the length of a stream is its sender's to know
+        content = _gated(body) if body.data is None else body.take().data
+    if not isinstance(content, AsyncIterator):  # the length of a stream is its sender's to know
         headers = [pair for pair in headers if pair[0] != b"content-length"]
     return client.build_request(request.method, request.url, headers=headers, content=content)
+
+
+async def _gated(body: Body) -> AsyncIterator[bytes]:
+    """Hold each piece until what its maker wrote before it is durable."""
+    async for chunk in body:
+        await before_send()
+        yield chunk
 
 
 def _incoming(response: httpx.Response, request: Request, client: httpx.AsyncClient) -> Response:
