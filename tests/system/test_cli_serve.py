@@ -342,3 +342,27 @@ def test_a_deleted_class_loses_its_objects(app):
     (app / "wrangler.json").write_text(json.dumps(config))
     with serve(app) as server:
         assert server.get("hit").text == "1"
+
+
+def test_a_start_that_is_refused_is_told_as_json_too(app):
+    """Whoever reads the log reads this as well."""
+    (app / "app.py").write_text("x = (\n")
+    with Perdure("serve", "--log-format", "json", cwd=app) as server:
+        assert server.wait() == 1
+        (record,) = [json.loads(line) for line in server.output.splitlines()]
+    assert {"event": "problem", "level": "error", "code": "app/syntax-error"}.items() <= record.items()
+
+
+def test_what_is_printed_into_a_pipe_leaves_at_once(app):
+    """Nobody wants to wait for a full buffer."""
+    (app / "app.py").write_text(APP.replace('print("slow began", flush=True)', 'print("slow began, \\udcff")'))
+    with serve(app) as server:
+        running = in_thread(server.get, "slow")
+        server.wait_for(r"slow began, \\udcff")
+        assert running.result().text == "ok"
+
+
+def test_reload_can_be_turned_off_in_the_environment(app):
+    """`PERDURE_RELOAD=0`: one process."""
+    with Perdure("dev", "--port", "0", cwd=app, PERDURE_RELOAD="0") as server:
+        assert server.get("pid").text == str(server.process.pid)

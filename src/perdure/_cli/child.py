@@ -19,7 +19,7 @@ from typing import Any
 from perdure._base import limits
 from perdure._cli import exits
 from perdure._cli.announce import facts
-from perdure._cli.console import marked_output
+from perdure._cli.console import marked_output, prepare_streams
 from perdure._cli.host import run_here, tune
 from perdure._cli.options import RunOptions
 from perdure._cli.prepare import prepare
@@ -96,6 +96,7 @@ class Report:
 
 def main(arguments: list[str]) -> int:
     """Run one version; `arguments` are the options as JSON and the numbers of pipes and sockets."""
+    prepare_streams()
     options = RunOptions.from_json(arguments[0])
     control, report = Control(int(arguments[1])), Report(int(arguments[2]))
     # Ctrl-C reaches every process of the terminal; the supervisor decides what it means. A handler, not

@@ -166,6 +166,13 @@ def now(at_s: float | None = None) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def prepare_streams() -> None:
+    """Let lines leave at once, also into a pipe, and let no character stop a line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
+
+
 @contextlib.contextmanager
 def marked_output(*, log_level: str = "info", log_format: str = "text") -> Iterator[None]:
     """Mark what is printed and logged while the application is imported and run."""

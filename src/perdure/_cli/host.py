@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from perdure._base import limits
@@ -64,19 +64,20 @@ async def host(
         for stop in stops:
             stop()
 
-    runtime = Runtime(
-        app.classes.values(),
-        bindings=app.bindings,
-        worker=app.worker,
-        data=prepared.data,
-        env=project.vars,
-        name=project.name,
-        modules=app.modules,
-        debug=options.debug,
-        slow_ms=options.slow_ms,
-        declared=project.declared,
-        on_failure=on_failure,
-    )
+    with told_as_problems(prepared):
+        runtime = Runtime(
+            app.classes.values(),
+            bindings=app.bindings,
+            worker=app.worker,
+            data=prepared.data,
+            env=project.vars,
+            name=project.name,
+            modules=app.modules,
+            debug=options.debug,
+            slow_ms=options.slow_ms,
+            declared=project.declared,
+            on_failure=on_failure,
+        )
     handle: Handle = runtime.handle
     if project.assets is not None:
         from perdure._cli.assets import Assets
@@ -93,12 +94,8 @@ async def host(
         signals=signals,
     )
     stops.append(server.stop)
-    try:
+    with told_as_problems(prepared):
         await runtime.start()
-    except Exception as error:
-        raise (
-            error if isinstance(error, ProblemsFound) else ProblemsFound([data_problem(error, prepared.data)])
-        ) from error
     on_server(server.stop)
     try:
         await server.run(ready=on_ready)
@@ -108,6 +105,17 @@ async def host(
     if failed:
         raise ProblemsFound([data_problem(failed[0], prepared.data)])
     return exits.OK
+
+
+@contextlib.contextmanager
+def told_as_problems(prepared: Prepared) -> Iterator[None]:
+    """Tell what a start raises in the one form of errors; what is none of ours passes as it is."""
+    try:
+        yield
+    except ProblemsFound:
+        raise
+    except Exception as error:
+        raise ProblemsFound([data_problem(error, prepared.data)]) from error
 
 
 def run_here(

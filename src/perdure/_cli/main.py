@@ -156,6 +156,9 @@ def _options(command: str, path: str, given: dict[str, Any]) -> RunOptions:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    from perdure._cli.console import prepare_streams
+
+    prepare_streams()
     sys.exit(run_command(sys.argv[1:]))
 
 

@@ -11,7 +11,7 @@ from perdure._config.load import load_project, read_record, shown
 from perdure._config.plan import Plan, plan
 from perdure._config.problem import Problem, ProblemsFound
 from perdure._config.project import Project
-from perdure.errors import DataFolderError, DataFolderInUse, PerdureError, StorageFailed
+from perdure.errors import ConfigError, DataFolderError, DataFolderInUse, PerdureError, StorageFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ def data_problem(error: BaseException, data: pathlib.Path) -> Problem:
         )
     if isinstance(error, StorageFailed):
         return Problem("storage/failed", str(error), help="look at the disk; what was confirmed is safe")
+    if isinstance(error, ConfigError):
+        return Problem("config/refused", str(error))
     if isinstance(error, PerdureError):
         return Problem("data/unusable", str(error))
     if isinstance(error, OSError):

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import socket
+
+from perdure._cli import exits
 from perdure._cli.announce import Announcer, facts
 from perdure._cli.console import marked_output
 from perdure._cli.host import run_here, tune
 from perdure._cli.listen import close, listen
 from perdure._cli.options import RunOptions
 from perdure._cli.prepare import prepare
+from perdure._config.problem import ProblemsFound
 
 
 def run(options: RunOptions) -> int:
-    """
-    Serve until told to stop; return the exit code.
-
-    Raises:
-        ProblemsFound: nothing was started.
-    """
+    """Serve until told to stop; return the exit code."""
     with marked_output(log_level=options.log_level, log_format=options.log_format):
-        tune()
-        prepared = prepare(options)
-        sockets = listen(options.host, options.port)
+        say = Announcer(options)
+        sockets: list[socket.socket] = []
         try:
-            say = Announcer(options)
+            tune()
+            prepared = prepare(options)
+            sockets = listen(options.host, options.port)
             say.start(facts(prepared), prepared.warnings)
             return run_here(prepared, options, sockets, on_ready=lambda: say.ready(sockets))
+        except ProblemsFound as error:
+            say.problems(error.problems)
+            return exits.exit_code(error.problems)
         finally:
             close(sockets)

@@ -124,6 +124,12 @@ def _automatic(
             continue
         if value.__module__ == module.__name__ or _is_below(sys.modules.get(value.__module__), folder):
             bound_as = binding_name(name)
+            if bound_as in project.vars:
+                message = f'class "{name}" is bound as {bound_as}, but there is a variable of that name too'
+                help = "rename one of them, or name the bindings in a configuration"
+                raise ProblemsFound(
+                    [_at_class(value, shown(project.main), "app/duplicate-binding", message, help)]
+                )
             other = found.setdefault(bound_as, Binding(bound_as, name))
             if other.class_name != name:
                 raise ProblemsFound(

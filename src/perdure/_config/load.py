@@ -46,6 +46,14 @@ def load_project(
     Raises:
         ProblemsFound: every mistake that was found.
     """
+    try:
+        return _load(path, config, environment, variables)
+    except OSError as error:  # a folder that may not be searched, a loop of links
+        message = f"cannot read {error.filename or path}: {error.strerror}"
+        raise ProblemsFound([Problem("config/unreadable", message)]) from None
+
+
+def _load(path: str, config: str | None, environment: str | None, variables: Sequence[str]) -> Project:
     given = _variables(variables)
     where = pathlib.Path(path)
     if config is None and where.suffix in {".json", ".jsonc", ".toml"}:

@@ -235,3 +235,11 @@ def test_a_failed_import_can_be_tried_again():
     """Nothing of the first try stays behind."""
     problem_of("1 / 0\n")
     assert load(HEAD + WORKER).worker is not None
+
+
+def test_a_class_whose_binding_name_is_a_variable_is_told():
+    """`env` can hold one of them."""
+    pathlib.Path(".env").write_text("ROOM=x")
+    problem = problem_of(HEAD + WORKER + "class Room(DurableObject): pass\n")
+    assert problem.code == "app/duplicate-binding"
+    assert (problem.line, problem.column) == (3, 7)
