@@ -19,8 +19,8 @@ from perdure.errors import (
     StorageFailed,
     StorageReset,
 )
-from perdure.fetch import fetch
 from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace
+from perdure.outgoing import fetch
 from perdure.runtime import Runtime
 from perdure.sql import Row, SqlCursor, SqlStorage
 from perdure.storage import DurableObjectStorage, DurableObjectTransaction, SyncKvStorage

@@ -3,17 +3,14 @@
 import asyncio
 import contextlib
 import gzip
-import importlib
 import sys
 
 import pytest
 from http_serving import Client, serving, until
 
+from perdure import fetch, outgoing
 from perdure.errors import Disconnected
 from perdure.web import Request, Response
-
-fetch_module = importlib.import_module("perdure.fetch")  # `perdure.fetch` itself is the function
-fetch = fetch_module.fetch
 
 
 async def handle(request, client):
@@ -64,7 +61,7 @@ async def fetching():
         try:
             yield server
         finally:
-            await fetch_module.close()
+            await outgoing.close()
 
 
 async def test_a_response_comes_back():
@@ -179,7 +176,7 @@ async def test_a_refused_connection_is_a_retryable_error():
     with pytest.raises(Disconnected, match=r"connection lost: GET http://127\.0\.0\.1:9/") as raised:
         await fetch("http://127.0.0.1:9/")
     assert raised.value.retryable
-    await fetch_module.close()
+    await outgoing.close()
 
 
 async def test_a_cut_response_is_an_error_for_its_reader():
@@ -200,7 +197,7 @@ async def test_nothing_is_sent_before_the_gate_opens(monkeypatch):
     """What an object wrote is durable before the world hears of it."""
     async with fetching() as server:
         opened = asyncio.Event()
-        monkeypatch.setattr(fetch_module, "before_send", opened.wait)
+        monkeypatch.setattr(outgoing, "confirmed", opened.wait)
         asking = asyncio.create_task(fetch(f"{server.url}/x"))
         await asyncio.sleep(0.1)
         assert server.lines == []

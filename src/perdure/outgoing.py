@@ -2,13 +2,13 @@
 
 Works with `httpx`, which comes with the extra `perdure[fetch]`. Bodies are streamed both ways; redirects are
 followed unless the request says "manual"; cookies are never kept between requests. Inside an object nothing
-leaves before what it wrote is durable: `before_send` waits for that.
+leaves before what it wrote is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -16,13 +16,12 @@ from weakref import WeakKeyDictionary
 from perdure._web.body import Body
 from perdure._web.headers import from_wire, to_wire
 from perdure._web.response import NULL_BODY_STATUSES, make_response
+from perdure.context import confirmed
 from perdure.errors import Disconnected
 from perdure.web import Request, Response, follow
 
 if TYPE_CHECKING:
     import httpx
-
-__all__ = ["fetch"]
 
 CONNECT_TIMEOUT_S: Final = 30.0
 
@@ -41,13 +40,6 @@ _NOT_FORWARDED: Final = frozenset(
     }
 )
 
-
-async def _nothing() -> None:
-    """Wait for nothing."""
-
-
-before_send: Callable[[], Awaitable[None]] = _nothing
-"""Awaited before each request leaves: the runtime sets what waits for the running object's output gate."""
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
@@ -71,7 +63,7 @@ async def fetch(input: Request | str, **init: Any) -> Response:
 async def send(request: Request) -> Response:
     """Send exactly this request, as soon as the running object's writes are durable."""
     client = _client()
-    await before_send()
+    await confirmed()
     try:
         response = await client.send(_outgoing(client, request), stream=True)
     except Exception as error:
@@ -123,7 +115,7 @@ def _outgoing(client: httpx.AsyncClient, request: Request) -> httpx.Request:
 async def _gated(body: Body) -> AsyncIterator[bytes]:
     """Hold each piece until what its maker wrote before it is durable."""
     async for chunk in body:
-        await before_send()
+        await confirmed()
         yield chunk
 
 
