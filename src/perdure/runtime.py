@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from perdure import environment as envs
+from perdure import outgoing
 from perdure._base import limits
 from perdure._base.clock import Clock, SystemClock
 from perdure._base.current import current_env
@@ -83,6 +84,7 @@ class Runtime:
         idle_s: seconds without events after which an object leaves memory (LIFE-04).
         slow_ms: report a step of an object's code that blocks the loop longer; 0 reports none.
         journal_bytes: how large the journal may grow.
+        open_stores: how many databases are kept open; the least recently used are closed.
         on_failure: called once if the disk fails and nothing can be made durable any more.
         declared: migrations and exports of a configuration; for the command line.
         disk, clock, observer: the world, for tests.
@@ -107,6 +109,7 @@ class Runtime:
         idle_s: float = limits.IDLE_EVICTION_S,
         slow_ms: int = limits.SLOW_STEP_MS,
         journal_bytes: int = limits.JOURNAL_BUDGET_BYTES,
+        open_stores: int = limits.OPEN_STORES_MAX,
         on_failure: Callable[[BaseException], None] | None = None,
         declared: Declared | None = None,
         disk: Disk | None = None,
@@ -129,6 +132,7 @@ class Runtime:
         self._idle_s = idle_s
         self._slow_ms = slow_ms
         self._journal_bytes = journal_bytes
+        self._open_stores = open_stores
         self._on_failure = on_failure
         self._disk = disk or RealDisk()
         self._clock = clock or SystemClock()
@@ -166,7 +170,7 @@ class Runtime:
         except BaseException:
             self._leave_folder()
             raise
-        storage = StorageEngine(self._disk, folder.layout, journal)
+        storage = StorageEngine(self._disk, folder.layout, journal, open_stores_max=self._open_stores)
         host = self._host = Host(
             storage,
             clock=self._clock,
@@ -244,6 +248,7 @@ class Runtime:
                     task.cancel()
             await host.stop(drain_s)
             await host.storage.close()
+            await outgoing.close()
         finally:
             if self._env is not None:
                 envs._running.remove(self._env)
