@@ -21,6 +21,7 @@ def serve(app, *arguments, **environment):
     return Perdure("serve", "--port", "0", *arguments, cwd=app, **environment)
 
 
+@pytest.mark.rows("MIG-23")
 def test_state_is_kept_over_a_restart(app):
     """Beside the application, in `.perdure`."""
     for expected in ("1", "2"):
@@ -289,6 +290,7 @@ def test_a_data_folder_that_is_a_file_is_told(app):
     assert "error[data/" in output
 
 
+@pytest.mark.rows("MIG-10")
 def test_a_class_that_vanished_is_refused_and_nothing_is_touched(app):
     """With it back, all is there."""
     with serve(app) as server:
@@ -355,7 +357,9 @@ def test_a_start_that_is_refused_is_told_as_json_too(app):
 
 def test_what_is_printed_into_a_pipe_leaves_at_once(app):
     """Nobody wants to wait for a full buffer."""
-    (app / "app.py").write_text(APP.replace('print("slow began", flush=True)', 'print("slow began, \\udcff")'))
+    (app / "app.py").write_text(
+        APP.replace('print("slow began", flush=True)', 'print("slow began, \\udcff")')
+    )
     with serve(app) as server:
         running = in_thread(server.get, "slow")
         server.wait_for(r"slow began, \\udcff")

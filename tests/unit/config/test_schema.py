@@ -287,6 +287,7 @@ def test_an_unknown_key_in_a_table_is_told_with_its_whole_name():
     assert len(project.warnings) == 4
 
 
+@pytest.mark.rows("MIG-18")
 def test_other_keys_of_cloudflare_are_told_once():
     """The file stays usable for both; one line says what Perdure leaves out."""
     problem = problem_of(
