@@ -277,8 +277,11 @@ class RpcProperty:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         stub, name = self._stub, self._name
+        host = stub.id._space.host
+        if not host.on_loop_thread():
+            raise RuntimeError(OTHER_THREAD.format(what=f"{stub!r}.{name}"))
         event = RpcEvent(
-            Call(loop=stub.id._space.host.loop),
+            Call(loop=host.loop),
             name,
             lambda instance: methods.read(instance, name),
             _pack_result,
