@@ -21,7 +21,6 @@ def serve(app, *arguments, **environment):
     return Perdure("serve", "--port", "0", *arguments, cwd=app, **environment)
 
 
-@pytest.mark.rows("MIG-23")
 def test_state_is_kept_over_a_restart(app):
     """Beside the application, in `.perdure`."""
     for expected in ("1", "2"):
@@ -290,7 +289,6 @@ def test_a_data_folder_that_is_a_file_is_told(app):
     assert "error[data/" in output
 
 
-@pytest.mark.rows("MIG-10")
 def test_a_class_that_vanished_is_refused_and_nothing_is_touched(app):
     """With it back, all is there."""
     with serve(app) as server:

@@ -32,7 +32,6 @@ def version(text):
     return APP.replace('VERSION = "one"', f'VERSION = "{text}"')
 
 
-@pytest.mark.rows("MIG-08")
 def test_a_saved_change_is_served_and_state_is_kept(app):
     """What changed is told; the port stays."""
     with dev(app) as server:

@@ -169,19 +169,20 @@ class Supervisor:
 
     async def _refused(self, child: Child, report: dict[str, Any] | None, doing: str) -> None:
         """Tell why a version does not run; the one before goes on, if it still does."""
-        if report is not None and report["event"] == "problems":
-            self._say.problems(from_json(problem) for problem in report["problems"])
         await self._drop(child, at_once=report is not None)
-        if report is None and not self._stopping:
-            self._say.problems([Problem("dev/crashed", f"the process {child.ending} while it {doing}")])
-        if child.process.returncode == exits.STORAGE:
+        if self._stopping:
+            return
+        if report is not None:
+            problems = [from_json(problem) for problem in report["problems"]]
+        else:
+            problems = [Problem("dev/crashed", f"the process {child.ending} while it {doing}")]
+        self._say.problems(problems)
+        if exits.exit_code(problems) == exits.STORAGE:
             self._give_up(exits.STORAGE)
-        elif not self._stopping:
-            self._say.note(
-                "The version from before goes on serving."
-                if self._serving
-                else "Waiting for a change of the files."
-            )
+        elif self._serving is not None:
+            self._say.note("The version from before goes on serving.")
+        else:
+            self._say.note("Waiting for a change of the files.")
 
     async def _attend(self, child: Child) -> None:
         """Follow a serving version to its end; one that ends by itself is told of."""
@@ -269,7 +270,7 @@ class Supervisor:
             ):
                 self._changed |= {shown(pathlib.Path(path)) for _, path in changes}
                 self._wake.set()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: what the watcher cannot name
             self._say.problems(
                 [
                     Problem(

@@ -101,7 +101,6 @@ def test_a_configuration_says_which_classes_are_bound():
     assert set(app.classes) == {"A", "B"}
 
 
-@pytest.mark.rows("MIG-15")
 def test_a_class_bound_under_a_second_name_is_a_class_of_its_own():
     """As an alias export is: both names have objects."""
     app = load(HEAD + WORKER + "class A(DurableObject): pass\nB = A\n", config=configured("A", "B"))

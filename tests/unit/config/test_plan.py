@@ -335,7 +335,6 @@ def test_tombstones_rename_and_delete():
     assert result.record.classes == {"C": RecordedClass("app-A")}
 
 
-@pytest.mark.rows("MIG-16")
 def test_a_tombstone_that_did_its_work_is_told_as_safe_to_remove():
     """Information, no warning."""
     configuration = declared(exports={"A": renamed("C"), "B": DELETED, "C": LIVE})
@@ -353,7 +352,7 @@ def test_a_class_only_in_code_is_ignored():
     assert set(result.record.classes) == {"Room"}
 
 
-@pytest.mark.rows("MIG-13", "MIG-14", "MIG-17")
+@pytest.mark.rows("MIG-13", "MIG-14")
 @pytest.mark.parametrize(
     ("exports", "exist", "defined", "bound", "code"),
     [
@@ -408,7 +407,6 @@ def test_there_is_no_way_back_from_exports():
     assert codes(planned(Declared(), before, ["Room"])) == ["exports-removed"]
 
 
-@pytest.mark.rows("MIG-15")
 def test_a_tombstone_of_a_class_still_in_the_code_is_told():
     """The middle of a rename without downtime: both names are there."""
     configuration = declared(exports={"Room": renamed("Hall"), "Hall": LIVE})

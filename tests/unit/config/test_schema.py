@@ -161,7 +161,6 @@ def test_migrations_are_read_in_order():
     )
 
 
-@pytest.mark.rows("MIG-06")
 def test_a_transferred_class_is_refused():
     """Projects do not share a data folder."""
     transfer = {"from": "A", "from_script": "other", "to": "B"}
@@ -287,7 +286,6 @@ def test_an_unknown_key_in_a_table_is_told_with_its_whole_name():
     assert len(project.warnings) == 4
 
 
-@pytest.mark.rows("MIG-18")
 def test_other_keys_of_cloudflare_are_told_once():
     """The file stays usable for both; one line says what Perdure leaves out."""
     problem = problem_of(
