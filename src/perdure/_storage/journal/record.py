@@ -313,6 +313,8 @@ def judge(segments: Sequence[int], headers: Sequence[Header]) -> Verdict:
                     count, (header.segment, header.position), f"batch {header.sequence} stands there twice"
                 )
             if expected <= durable:
+                if end[0] < header.segment - 1 or (end[0] < header.segment and header.first <= expected):
+                    end = (end[0] + 1, 0)  # it stood in a segment of which nothing is left, or in this one
                 return Verdict(count, end, f"batch {expected} was durable and cannot be read")
             return Verdict(count, None, "", torn=True)
         end = (header.segment, header.position + aligned(header.size_bytes))
