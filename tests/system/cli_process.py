@@ -18,7 +18,7 @@ import perdure
 READY = re.compile(r"Ready on (http://\S+?:(\d+))")
 PATIENCE_S = 30.0
 
-APP = '''\
+APP = """\
 import asyncio, logging, os
 from perdure import DurableObject, Response, WorkerEntrypoint
 
@@ -63,7 +63,7 @@ class Default(WorkerEntrypoint):
             print("block began", flush=True)
             await asyncio.sleep(600)
         return Response("ok")
-'''
+"""
 
 
 class Perdure:
