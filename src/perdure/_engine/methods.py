@@ -39,7 +39,7 @@ _METHOD, _PROPERTY = "method", "property"
 @functools.lru_cache(maxsize=4096)
 def kind_of(cls: Hashable, name: str) -> str | None:
     """Return "method", "property", or None when *name* is not reachable on instances of *cls*."""
-    if name.startswith("_"):
+    if name.startswith("_") or not is_declared(cls):
         return None
     for base in cast(type, cls).__mro__:
         if base is object or BASE_MARK in base.__dict__:
