@@ -1,30 +1,36 @@
 """Durable objects for Python: stateful classes with a name, a SQLite database each, alive in exactly one place."""
 
-from perdure._base.registry import value
-from perdure.context import DurableObjectState, ExecutionContext, confirmed
-from perdure.durable_object import DurableObject, WorkerEntrypoint
-from perdure.environment import env
-from perdure.errors import (
-    ConfigError,
-    DataCloneError,
-    DataFolderError,
-    DataFolderInUse,
-    Disconnected,
-    ObjectReset,
-    Overloaded,
-    PerdureError,
-    RemoteError,
-    SqlError,
-    StorageError,
-    StorageFailed,
-    StorageReset,
-)
-from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace
-from perdure.outgoing import fetch
-from perdure.runtime import Runtime
-from perdure.sql import Row, SqlCursor, SqlStorage
-from perdure.storage import DurableObjectStorage, DurableObjectTransaction, SyncKvStorage
-from perdure.web import Headers, Request, Response
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from perdure._base.registry import value
+    from perdure.context import DurableObjectState, ExecutionContext, confirmed
+    from perdure.durable_object import DurableObject, WorkerEntrypoint
+    from perdure.environment import env
+    from perdure.errors import (
+        ConfigError,
+        DataCloneError,
+        DataFolderError,
+        DataFolderInUse,
+        Disconnected,
+        ObjectReset,
+        Overloaded,
+        PerdureError,
+        RemoteError,
+        SqlError,
+        StorageError,
+        StorageFailed,
+        StorageReset,
+    )
+    from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace
+    from perdure.outgoing import fetch
+    from perdure.runtime import Runtime
+    from perdure.sql import Row, SqlCursor, SqlStorage
+    from perdure.storage import DurableObjectStorage, DurableObjectTransaction, SyncKvStorage
+    from perdure.web import Headers, Request, Response
 
 __version__ = "0.1.0"
 
@@ -64,3 +70,32 @@ __all__ = [
     "fetch",
     "value",
 ]
+
+# Module by module, the names above. They are loaded at first use: `perdure --help`, or a program that needs one
+# of them, does not wait for the others.
+_HOMES = {
+    "_base.registry": "value",
+    "context": "DurableObjectState ExecutionContext confirmed",
+    "durable_object": "DurableObject WorkerEntrypoint",
+    "environment": "env",
+    "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset",
+    "namespace": "DurableObjectId DurableObjectStub Namespace",
+    "outgoing": "fetch",
+    "runtime": "Runtime",
+    "sql": "Row SqlCursor SqlStorage",
+    "storage": "DurableObjectStorage DurableObjectTransaction SyncKvStorage",
+    "web": "Headers Request Response",
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names.split():
+            found = getattr(importlib.import_module(f"perdure.{home}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module 'perdure' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
 
-import perdure
 import pytest
+
+import perdure
 
 
 def test_all_is_sorted_and_unique():
@@ -18,9 +20,24 @@ def test_all_is_sorted_and_unique():
 def test_all_names_what_is_public():
     """Every public name of the package that is no module is in `__all__`."""
     public = {
-        name for name, thing in vars(perdure).items() if not name.startswith("_") and not inspect.ismodule(thing)
+        name
+        for name in dir(perdure)
+        if not name.startswith("_") and not inspect.ismodule(getattr(perdure, name))
     }
-    assert public == set(perdure.__all__)
+    assert public - {"TYPE_CHECKING", "Any", "annotations"} == set(perdure.__all__)
+
+
+def test_every_name_is_the_one_that_type_checkers_see():
+    """What is loaded at first use is what the imports for type checkers say."""
+    tree = ast.parse(inspect.getsource(perdure))
+    declared = {
+        (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("perdure.")
+        for alias in node.names
+    }
+    loaded = {(f"perdure.{home}", name) for home, names in perdure._HOMES.items() for name in names.split()}
+    assert declared == loaded
 
 
 @pytest.mark.parametrize("name", perdure.__all__)

@@ -1,0 +1,41 @@
+"""`perdure --help` answers at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["dev", "--help"], ["srve"], ["serve", "--prot"]]
+)
+def test_what_needs_no_application_imports_no_server(arguments):
+    """Not even asyncio: the answer is there before one could notice."""
+    script = (
+        "import sys\nfrom perdure._cli.main import run_command\n"
+        f"run_command({arguments!r})\n"
+        "print('IMPORTED', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.partition("IMPORTED ")[2].split())
+    assert imported
+    assert not imported & {
+        "apsw",
+        "asyncio",
+        "httptools",
+        "httpx",
+        "msgspec",
+        "uvicorn",
+        "uvloop",
+        "watchfiles",
+    }
+
+
+def test_python_dash_m_is_the_same_command():
+    """For environments where scripts are not on the path."""
+    done = subprocess.run(
+        [sys.executable, "-m", "perdure", "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("Usage: perdure ")
