@@ -37,7 +37,7 @@ from perdure._engine.watchdog import Watchdog
 from perdure._http.asgi import HttpApp
 from perdure._storage.engine import StorageEngine
 from perdure._storage.files import RealDisk
-from perdure._storage.folder import DataFolder
+from perdure._storage.folder import DataFolder, is_unused
 from perdure._storage.journal.journal import Journal
 from perdure._storage.journal.recovery import recover
 from perdure._telemetry.log import LogObserver
@@ -192,7 +192,19 @@ class Runtime:
         stored = self._disk.read(str(path))
         before = records.Record() if stored is None else records.loads(stored)
         bound = tuple(Binding(name, cls.__name__) for name, cls in self._bindings.items())
-        steps = plan(self._declared, before, name=self._name, defined=tuple(self._classes), bindings=bound)
+        unused = {
+            name
+            for name, kept in before.classes.items()
+            if is_unused(self._disk, folder.layout, kept.unique_key)
+        }
+        steps = plan(
+            self._declared,
+            before,
+            name=self._name,
+            defined=tuple(self._classes),
+            bindings=bound,
+            empty=unused,
+        )
         if steps.errors:
             raise ProblemsFound(steps.errors)
         recover(self._disk, folder.layout)

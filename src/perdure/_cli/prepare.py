@@ -50,9 +50,11 @@ def planned(project: Project, app: LoadedApp, data: pathlib.Path) -> Plan:
         record = read_record(data)
     except (DataFolderError, OSError) as error:
         raise ProblemsFound([data_problem(error, data)]) from None
+    disk, layout = RealDisk(), Layout(str(data))
     return plan(
         project.declared,
         record,
+        empty={name for name, kept in record.classes.items() if is_unused(disk, layout, kept.unique_key)},
         name=project.name,
         defined=tuple(app.classes),
         bindings=app.bound,

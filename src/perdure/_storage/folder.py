@@ -31,6 +31,11 @@ start.
 _FORMAT: Final = re.compile(rb"perdure data (\d+)\n")
 
 
+def is_unused(disk: Disk, layout: Layout, unique_key: str) -> bool:
+    """Tell whether the namespace never had an object that used its storage."""
+    return not disk.list(layout.namespace(unique_key))
+
+
 class Meta(TypedDict, total=False):
     """What `meta.json` holds; other keys are kept as they are."""
 
