@@ -11,6 +11,9 @@ from perdure._config.load import load_project, read_record, shown
 from perdure._config.plan import Plan, plan
 from perdure._config.problem import Problem, ProblemsFound
 from perdure._config.project import Project
+from perdure._storage.files import RealDisk
+from perdure._storage.folder import is_unused
+from perdure._storage.layout import Layout
 from perdure.errors import ConfigError, DataFolderError, DataFolderInUse, PerdureError, StorageFailed
 
 
