@@ -89,8 +89,8 @@ class RecordingDisk(RealDisk):
 
     def close(self, fd: int) -> None:
         with self._lock:
-            self._fds.pop(fd, None)
-            super().close(fd)
+            if self._fds.pop(fd, None) is not None:
+                super().close(fd)
 
     def pwrite(self, fd: int, buffers: Sequence[Buffer], offset: int) -> None:
         with self._lock:
@@ -175,6 +175,8 @@ class RecordingDisk(RealDisk):
                 for name in files:
                     path = os.path.join(folder, name)
                     live[path] = self._file(os.stat(path).st_ino)
+            for fd in list(self._fds):
+                self.close(fd)  # whoever held it is dead
             os.makedirs(target)
             disk = RecordingDisk(target)
             for path in sorted(live.keys() | self._names.keys()):

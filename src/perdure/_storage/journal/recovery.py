@@ -94,9 +94,7 @@ def recover(disk: Disk, layout: Layout) -> RecoveryReport:
     finally:
         for fd in fds.values():
             disk.close(fd)
-    for number in numbers:
-        disk.unlink(layout.segment(number))
-        disk.sync_folder(layout.journal)
+    _remove(disk, layout, numbers, headers)
     return RecoveryReport(
         stores=len(plans),
         commits=sum(plan.commits for plan in plans.values()),
@@ -259,6 +257,21 @@ def _apply(disk: Disk, layout: Layout, fds: dict[int, int], plans: dict[bytes, _
                 disk.close(fd)
     for folder in sorted({folder for key in keys for folder in layout.store_folders(key)}, reverse=True):
         disk.sync_folder(folder)
+
+
+def _remove(disk: Disk, layout: Layout, numbers: Sequence[int], headers: Sequence[Header]) -> None:
+    """
+    Remove the segments; an interruption between two of them leaves a log that recovers to the same.
+
+    Those behind the end go first, newest first: in them may stand intact batches that do not count because
+    one before them was torn, and without the torn one they would look like a log. Then the others, oldest
+    first: what is left is always the end of the log.
+    """
+    end = headers[-1].segment if headers else 0
+    behind = [number for number in reversed(numbers) if number > end]
+    for number in [*behind, *(number for number in numbers if number <= end)]:
+        disk.unlink(layout.segment(number))
+        disk.sync_folder(layout.journal)
 
 
 def _write_store(disk: Disk, fd: int, fds: dict[int, int], plan: _Plan) -> None:

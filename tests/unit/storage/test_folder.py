@@ -1,0 +1,263 @@
+"""The data folder: one owner, a known format, and what it remembers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from perdure._storage.folder import DataFolder
+from perdure.errors import DataFolderError, DataFolderInUse
+
+HOLDER = """
+import sys
+from perdure._storage.folder import DataFolder
+folder = DataFolder.open(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "data")
+
+
+@pytest.fixture
+def holder(path):
+    """A second process that has the folder until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def write(path: str, name: str, text: str) -> None:
+    with open(f"{path}/{name}", "w") as file:
+        file.write(text)
+
+
+def read(path: str, name: str) -> str:
+    with open(f"{path}/{name}") as file:
+        return file.read()
+
+
+# --- one owner -------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_made_when_there_is_none(path):
+    folder = DataFolder.open(f"{path}/deep/down")
+    assert sorted(os.listdir(folder.path)) == ["FORMAT", "LOCK", "journal", "meta.json", "objects"]
+    folder.close()
+
+
+def test_a_second_runtime_in_this_process_is_refused(path):
+    folder = DataFolder.open(path)
+    with pytest.raises(DataFolderInUse, match=f"in this process \\(pid {os.getpid()}\\)"):
+        DataFolder.open(path)
+    folder.close()
+
+
+def test_the_same_folder_under_another_name_is_refused(path, tmp_path):
+    folder = DataFolder.open(path)
+    os.symlink(path, tmp_path / "other")
+    with pytest.raises(DataFolderInUse):
+        DataFolder.open(tmp_path / "other")
+    folder.close()
+
+
+def test_a_refused_runtime_leaves_the_lock_with_its_owner(path):
+    """POSIX drops a process's lock when it closes any descriptor of the file, so the second one opens none."""
+    folder = DataFolder.open(path)
+    with pytest.raises(DataFolderInUse):
+        DataFolder.open(path)
+    code = f"from perdure._storage.folder import DataFolder; DataFolder.open({path!r})"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert f"in use by process {os.getpid()}" in other.stderr
+    folder.close()
+
+
+def test_a_second_process_is_refused_and_told_the_first_one(path, holder):
+    """The error names the folder and the process id of its owner."""
+    with pytest.raises(DataFolderInUse) as caught:
+        DataFolder.open(path)
+    assert path in str(caught.value)
+    assert f"process {holder.pid}" in str(caught.value)
+
+
+def test_a_folder_is_free_when_its_owner_is_killed(path, holder):
+    holder.kill()
+    holder.wait()
+    DataFolder.open(path).close()
+
+
+def test_a_folder_is_free_after_close(path):
+    folder = DataFolder.open(path)
+    folder.close()
+    folder.close()
+    DataFolder.open(path).close()
+
+
+def test_a_child_of_the_owner_does_not_keep_the_folder(path):
+    """Neither a forked child nor a program that was started inherits the lock."""
+    folder = DataFolder.open(path)
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    folder.close()
+    code = f"from perdure._storage.folder import DataFolder; DataFolder.open({path!r}); print('free')"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    child.communicate()
+    assert other.stdout == "free\n"
+
+
+def test_a_folder_that_failed_to_open_is_free(path):
+    DataFolder.open(path).close()
+    write(path, "FORMAT", "perdure data 99\n")
+    for _ in range(2):
+        with pytest.raises(DataFolderError, match="format 99"):
+            DataFolder.open(path)
+
+
+def test_a_folder_that_cannot_be_made_says_why(tmp_path):
+    write(str(tmp_path), "file", "")
+    with pytest.raises(DataFolderError, match="Not a directory"):
+        DataFolder.open(tmp_path / "file" / "data")
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
+    write(str(tmp_path), "file", "")
+    with pytest.raises(DataFolderError, match="Not a directory"):
+        DataFolder.open(tmp_path / "file")
+
+
+def test_each_opening_has_its_own_epoch(path):
+    epochs = set()
+    for _ in range(3):
+        folder = DataFolder.open(path)
+        epochs.add(folder.epoch)
+        folder.close()
+    assert len(epochs) == 3
+
+
+# --- the format ------------------------------------------------------------------------------------------
+
+
+def test_a_newer_format_is_refused(path):
+    """What was found, what this version reads, what to do; and nothing is touched."""
+    DataFolder.open(path).close()
+    write(path, "FORMAT", "perdure data 2\n")
+    with pytest.raises(DataFolderError, match=r"has format 2; .* up to 1\. Upgrade Perdure"):
+        DataFolder.open(path)
+    assert read(path, "FORMAT") == "perdure data 2\n"
+
+
+def test_an_older_format_is_migrated_step_by_step(path):
+    DataFolder.open(path).close()
+    seen = []
+    steps = {number: lambda disk, layout, number=number: seen.append(number) for number in (1, 2)}
+    DataFolder.open(path, version=3, steps=steps).close()
+    assert seen == [1, 2]
+    assert read(path, "FORMAT") == "perdure data 3\n"
+
+
+def test_a_migration_that_was_cut_short_goes_on_with_the_same_step(path):
+    DataFolder.open(path).close()
+    seen = []
+
+    def cut_short(disk, layout):
+        seen.append("cut")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DataFolderError, match="No space"):
+        DataFolder.open(path, version=3, steps={1: lambda disk, layout: seen.append(1), 2: cut_short})
+    DataFolder.open(path, version=3, steps={1: cut_short, 2: lambda disk, layout: seen.append(2)}).close()
+    assert seen == [1, "cut", 2]
+
+
+def test_a_damaged_format_is_refused(path):
+    DataFolder.open(path).close()
+    write(path, "FORMAT", "what")
+    with pytest.raises(DataFolderError, match="FORMAT is damaged: expected 'perdure data 1', found b'what'"):
+        DataFolder.open(path)
+
+
+@pytest.mark.parametrize("kept", ["objects", "journal"])
+def test_data_without_a_format_is_refused(path, kept):
+    """A part of a data folder was copied; starting it anew would hide what is there."""
+    os.makedirs(f"{path}/{kept}/x")
+    with pytest.raises(DataFolderError, match="no FORMAT file"):
+        DataFolder.open(path)
+    assert not os.path.exists(f"{path}/FORMAT")
+
+
+def test_a_folder_that_was_only_begun_is_made_anew(path):
+    """The process died before FORMAT was written."""
+    os.makedirs(path)
+    write(path, "meta.json", "{")
+    folder = DataFolder.open(path)
+    assert folder.meta == {"namespaces": {}, "migrations": []}
+    folder.close()
+
+
+# --- what it remembers -----------------------------------------------------------------------------------
+
+
+def test_meta_is_there_after_a_restart(path):
+    folder = DataFolder.open(path)
+    meta = folder.meta
+    meta["namespaces"]["Räume"] = "app-Räume \ud800"
+    meta["migrations"].append("v1")
+    meta["more"] = {"any": ["json", 1, None]}
+    folder.save_meta(meta)
+    folder.close()
+    folder = DataFolder.open(path)
+    assert folder.meta == meta
+    folder.close()
+
+
+def test_meta_is_a_copy(path):
+    """Nothing is remembered that was not saved."""
+    folder = DataFolder.open(path)
+    folder.meta["namespaces"]["A"] = "a"
+    assert folder.meta["namespaces"] == {}
+    folder.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "Expecting value"),
+        ("{", "Expecting property name"),
+        ("[]", "not a JSON object"),
+        ('{"namespaces": []}', "namespaces"),
+        ('{"namespaces": {"A": 1}}', "namespaces"),
+        ('{"migrations": {}}', "migrations"),
+        ('{"migrations": [1]}', "migrations"),
+    ],
+)
+def test_a_damaged_meta_is_refused_and_kept(path, text, why):
+    """Ids hang on the unique keys in it: it is named, and never overwritten."""
+    DataFolder.open(path).close()
+    write(path, "meta.json", text)
+    with pytest.raises(DataFolderError, match=f"{path}/meta.json is damaged: .*{why}"):
+        DataFolder.open(path)
+    assert read(path, "meta.json") == text
+
+
+def test_a_missing_meta_is_refused(path):
+    DataFolder.open(path).close()
+    os.unlink(f"{path}/meta.json")
+    with pytest.raises(DataFolderError, match=r"meta\.json is missing"):
+        DataFolder.open(path)
+
+
+def test_meta_that_is_no_json_is_not_saved(path):
+    folder = DataFolder.open(path)
+    with pytest.raises(TypeError):
+        folder.save_meta({"namespaces": {}, "migrations": [], "x": object()})
+    folder.close()
+    DataFolder.open(path).close()
