@@ -523,11 +523,21 @@ class SyncTransactionBlock:
 
 
 def _checked(key: Any, method: str, interface: str) -> str:
-    if key.__class__ is str:
+    if key.__class__ is str and key.isascii():
         return key
     if isinstance(key, str):
+        _check_text(key, method)
         return str(key)
     raise TypeError(f"Failed to execute '{method}' on '{interface}': parameter 1 is not of type 'string'.")
+
+
+def _check_text(text: str, method: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{method}(): {text!r} holds half a character (surrogates not allowed), which UTF-8 cannot say."
+        ) from None
 
 
 def _load(live: Live, key: str, data: bytes, type: Any = None) -> Any:
@@ -544,8 +554,6 @@ def _get_one(live: Live, key: str, default: Any, type: Any) -> Any:
 
 
 def _get(live: Live, key: Any, default: Any, type: Any, interface: str) -> Any:
-    if key.__class__ is str:
-        return _get_one(live, key, default, type)
     if isinstance(key, str) or not isinstance(key, Iterable) or isinstance(key, (bytes, Mapping)):
         return _get_one(live, _checked(key, "get", interface), default, type)
     store = live.store()
@@ -587,6 +595,8 @@ def _range(
     for name, given in (("start", start), ("start_after", start_after), ("end", end), ("prefix", prefix)):
         if given is not None and not isinstance(given, str):
             raise TypeError(f"list(): {name} must be a str, not {type(given).__name__}.")
+        if given is not None:
+            _check_text(given, "list")
     if start is not None and start_after is not None:
         raise TypeError(BOTH_STARTS)
     if limit is not None:

@@ -41,6 +41,7 @@ NO_TRANSACTION_SQL: Final = (
     .replace("transactionSync", "transaction_sync")
     .replace("The JavaScript API", "The Python API")
 )
+TOO_LONG: Final = "statement too long: SQLITE_TOOBIG"
 RESULT_TOO_LARGE: Final = "SQL query result set is too large to fit in memory."
 _PLANS_MAX: Final = 200
 _EMPTY_AT_END: Final = re.compile(
@@ -197,9 +198,13 @@ def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
         cursor.execute(text, ANY_BINDINGS)
     except STOPPED:
         pass
-    except (Error, UnicodeEncodeError) as error:
+    except (Error, ValueError) as error:
         if database.refused_transaction:
             raise SqlError(NO_TRANSACTION_SQL) from None
+        if "\0" in text and not isinstance(error, Error):
+            raise SqlError(NO_STATEMENT) from None  # for SQLite the text ends there
+        if len(text.encode(errors="replace")) > limits.SQL_STATEMENT_BYTES_MAX:
+            raise SqlError(TOO_LONG, "SQLITE_TOOBIG") from None
         raise _explain(error) from None
     finally:
         database.internal = True
@@ -316,9 +321,13 @@ def _names(database: Database, plan: Plan) -> tuple[str, ...]:
     return names
 
 
-def _explain(error: BaseException) -> SqlError:
+def _explain(error: BaseException) -> Exception:
     if isinstance(error, SqlError):
         return error
+    if isinstance(error, UnicodeEncodeError):
+        return ValueError(
+            f"exec(): {error.object[:60]!r} holds half a character (surrogates not allowed), which UTF-8 cannot say."
+        )
     if isinstance(error, UnicodeDecodeError):
         return SqlError(
             "a TEXT value of the result is not valid UTF-8; select it as CAST(column AS BLOB): SQLITE_MISMATCH",

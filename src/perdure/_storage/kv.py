@@ -81,7 +81,7 @@ def put_many(store: Store, entries: Iterable[tuple[str, bytes]], *, confirmed: b
                 _create(store, database)
             for pair in entries:
                 database.run(_PUT, pair)
-        except Error:
+        except BaseException:
             store.kv_exists = None
             if database.in_transaction:
                 database.run(_UNDO)
@@ -120,7 +120,7 @@ def count(store: Store) -> int:
 
 
 def rows(store: Store, span: KeyRange, *, reverse: bool, limit: int | None) -> list[tuple[str, bytes]]:
-    """Return the pairs of *span*, read at once."""
+    """Return the pairs of *span*, read at once; a lazy iterator from before stops working, as for `iterate`."""
     cursor = _select(store, span, reverse, limit)
     return [] if cursor is None else cast(list[tuple[str, bytes]], cursor.fetchall())
 
@@ -139,9 +139,6 @@ class KvIterator:
     def __init__(self, store: Store, cursor: BaseCursor) -> None:
         self._store = store
         self._cursor: BaseCursor | None = cursor
-        earlier = store.iterator
-        if isinstance(earlier, KvIterator):
-            earlier.finalise(INVALIDATED)
         store.iterator = self
         store.cursors.add(self)
         self._error = ""
@@ -175,6 +172,9 @@ def _select(store: Store, span: KeyRange, reverse: bool, limit: int | None) -> B
     database = store.database or store.open()
     if not (store.kv_exists or exists(store, database)):
         return None
+    earlier = store.iterator
+    if isinstance(earlier, KvIterator):
+        earlier.finalise(INVALIDATED)
     bounds = (span.start,) if span.end is None else (span.start, span.end)
     count = limits.LIST_LIMIT_MAX if limit is None else min(limit, limits.LIST_LIMIT_MAX)
     return database.rows(_LIST[span.after, span.end is not None, reverse], (*bounds, count))
