@@ -78,6 +78,7 @@ class DurableObjectState:
         It delays no answer. What it raises is logged (CTX-07).
         """
         live = self._live
+        live.check_thread("wait_until()")
         task = asyncio.ensure_future(finish(awaitable))
         task.add_done_callback(lambda task: _log_failure(task, live.label, live.host.observer))
 
@@ -103,6 +104,7 @@ class DurableObjectState:
         Writes of this turn are gone, calls in progress fail with *reason*, and the code that called this never
         continues. Only `finally` blocks still run, without storage.
         """
+        self._live.check_thread("abort()")
         if reason is None:
             text = ABORTED
         elif isinstance(reason, BaseException):

@@ -236,14 +236,11 @@ class DurableObjectStub:
             try:
                 live = self.id._space.live(self.id._bytes, _visible(self.name))
             except PerdureError as error:
-                event.future.set_exception(error)
+                event.future.set_exception(for_caller(error))
                 return
             self.__dict__["_live"] = live
         elif live.broken is not None:
-            answer = for_caller(live.broken, live.host.registry)
-            if event.errors_are_remote_on_reset:
-                answer.remote = True  # type: ignore[attr-defined]
-            event.future.set_exception(answer)
+            event.future.set_exception(live.reset_for(event))
             return
         live.deliver(event)
 

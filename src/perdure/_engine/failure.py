@@ -27,8 +27,23 @@ def for_caller(error: BaseException, registry: Registry | None = None) -> BaseEx
 
 def reset_error(error: BaseException, registry: Registry | None = None) -> BaseException:
     """Return a copy of *error* marked as one that reset the object (ERR-04)."""
-    answer = for_caller(error, registry)
-    answer.durable_object_reset = True  # type: ignore[attr-defined]
+    return mark(for_caller(error, registry), durable_object_reset=True)
+
+
+def mark(answer: BaseException, *, durable_object_id: str = "", **flags: bool) -> BaseException:
+    """
+    Set *flags* on *answer*, the copy that one caller gets; return it.
+
+    The id is that of the object which failed first: an error that is passed on keeps it (ERR-05). A class whose
+    instances do not take attributes is shown as a `RemoteError`.
+    """
+    try:
+        for name, value in flags.items():
+            setattr(answer, name, value)
+        if durable_object_id and getattr(answer, "durable_object_id", None) is None:
+            answer.durable_object_id = durable_object_id  # type: ignore[attr-defined]
+    except Exception:
+        return mark(remote_error(answer), durable_object_id=durable_object_id, **flags)
     return answer
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,11 @@ from perdure._base.awaitables import Call
 from perdure._base.current import current
 from perdure._engine import lifecycle
 from perdure._engine.events import Event
-from perdure._engine.failure import add_trace, for_caller, reset_error
+from perdure._engine.failure import add_trace, for_caller, mark, reset_error
 from perdure._engine.turn import Aborted, drive, invoke, section
 from perdure._gates.input import InputGate, Section, SectionFuture, effective
 from perdure._storage.store import Store
-from perdure.errors import ObjectReset, StorageError
+from perdure.errors import Disconnected, ObjectReset, StorageError
 
 if TYPE_CHECKING:
     from perdure._engine.host import Host, Space
@@ -37,9 +38,10 @@ WAITED_TOO_LONG = (
     "A call to block_concurrency_while() in a Durable Object waited for too long. The call was canceled and the "
     "Durable Object was reset."
 )
+FREED = "Actor freed due to inactivity"
 OTHER_THREAD = (
-    "Storage of {label} was used from another thread. A durable object's storage belongs to the event loop's "
-    "thread: pass plain values to the thread and write them when it has returned."
+    "{what} of {label} was used from another thread. A durable object belongs to the event loop's thread: pass "
+    "plain values to the thread, and go on with them here when it has returned."
 )
 
 
@@ -115,35 +117,39 @@ class Live:
             await self._answer_error(event, error)
         finally:
             self.events.discard(event)
-            if not self.events and not self.tasks:
+            if not self.events:
                 self.became_idle()
 
     async def _answer_error(self, event: Event, error: BaseException) -> None:
+        if self.broken is None:
+            answer = mark(for_caller(error, self.host.registry), remote=True, durable_object_id=self.id.hex())
+            if self.host.debug:
+                add_trace(answer, error, f"{self.label}.{event.method}()")
+            self.host.observer.event_failed(self, event, error)
+            store = self._store
+            if store is not None:
+                number = store.gate.issued
+                while self.broken is None and store.gate.released < number:
+                    # An error tells of writes too (GATE-08); that somebody cancels this task changes nothing.
+                    with suppress(asyncio.CancelledError, StorageError):
+                        await store.gate.wait(number)
         if self.broken is not None:
             self._fail(event)
-            return
-        answer = for_caller(error, self.host.registry)
-        answer.remote = True  # type: ignore[attr-defined]
-        if self.host.debug:
-            add_trace(answer, error, f"{self.label}.{event.method}()")
-        self.host.observer.event_failed(self, event, error)
-        store = self._store
-        if store is not None and not store.gate.is_open:
-            try:
-                await store.gate.wait()  # an error tells of writes too (GATE-08)
-            except BaseException:
-                self._fail(event)
-                return
-        if not event.future.done():
+        elif not event.future.done():
             event.future.set_exception(answer)
 
     def _fail(self, event: Event) -> None:
         assert self.broken is not None
         if not event.future.done():
-            answer = for_caller(self.broken, self.host.registry)
-            if event.errors_are_remote_on_reset:
-                answer.remote = True  # type: ignore[attr-defined]
-            event.future.set_exception(answer)
+            event.future.set_exception(self.reset_for(event))
+
+    def reset_for(self, event: Event) -> BaseException:
+        """Return what the caller of *event* is told of the reset."""
+        assert self.broken is not None
+        answer = for_caller(self.broken, self.host.registry)
+        if not event.errors_are_remote_on_reset:
+            return answer
+        return mark(answer, remote=True, durable_object_id=self.id.hex())
 
     async def _make_way(self, store: Store, room: asyncio.Future[None] | None) -> None:
         """Hold this delivery until the journal has room, and until the store's last commit is durable."""
@@ -184,14 +190,19 @@ class Live:
         """Return the object's store; an error if this instance may not use it any more (KVA-24)."""
         if self.broken is not None or self.state is lifecycle.EVICTED:
             raise StorageError(NO_LONGER_ACCESSIBLE)
+        if not self.host.on_loop_thread():
+            raise RuntimeError(OTHER_THREAD.format(what="Storage", label=self.label))
         store = self._store
         if store is None:
             store = self._store = self.host.storage.store(self.space.store_key(self.id))
             store.name = self.name
             store.attach(self)
-        if not self.host.on_loop_thread():
-            raise RuntimeError(OTHER_THREAD.format(label=self.label))
         return store
+
+    def check_thread(self, what: str) -> None:
+        """Refuse to go on in another thread than the loop's."""
+        if not self.host.on_loop_thread():
+            raise RuntimeError(OTHER_THREAD.format(what=what, label=self.label))
 
     @property
     def used_store(self) -> Store | None:
@@ -222,6 +233,7 @@ class Live:
 
         With *fatal* a failure resets the object and the future never settles; without, it is the future's.
         """
+        self.check_thread("block_concurrency_while()" if fatal else "transaction()")
         parent = effective(section.get())
         future = SectionFuture(loop=self.host.loop)
         blocking = Section(parent, lambda: self._start_section(blocking, run, future, fatal))
@@ -319,10 +331,11 @@ class Live:
             and (self._store is None or self._store.is_durable)
         )
 
-    def evict(self) -> None:
+    def evict(self, error: BaseException | None = None) -> None:
         """Drop the instance, keep the data; the next event makes a new one (LIFE-04)."""
         assert not self.events, "an object with events is not evicted"
         self.state = lifecycle.move(self.state, lifecycle.EVICTED)
+        self.broken = error or Disconnected(FREED)  # no step of what it left behind runs any more
         self.space.remove(self)
         for task in list(self.tasks):
             task.cancel()

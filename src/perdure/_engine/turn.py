@@ -101,6 +101,7 @@ async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
     """Be the task of *coro*, which code of *live* started."""
     task = asyncio.current_task()
     live.tasks.add(task)
+    live.idle_since_s = live.host.clock.monotonic_s()
     try:
         return await drive(coro, live)
     except (SystemExit, KeyboardInterrupt) as error:
