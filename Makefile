@@ -45,7 +45,7 @@ bench: $(READY)  ## benchmarks, one file a question
 
 docs: $(READY)  ## write the pages that are made from the tests and the code
 	$(BIN)/python scripts/compatibility.py
-	$(BIN)/python scripts/layers.py
+	$(BIN)/python scripts/api.py
 
 check: lint types test  ## all that CI does before `make test-all`
 

@@ -43,7 +43,11 @@ def declared() -> set[str]:
     found: set[str] = set()
     for path in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "rows":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "rows"
+            ):
                 for argument in node.args:
                     if isinstance(argument, ast.Constant):
                         found |= set(span(str(argument.value)))
@@ -65,7 +69,10 @@ def noted() -> dict[str, tuple[str, str]]:
     """Return row → (state, reason) of docs/compatibility.toml."""
     notes = tomllib.loads((ROOT / "docs/compatibility.toml").read_text())
     return {
-        row: (state, reason) for state in STATES for name, reason in notes[state].items() for row in span(name)
+        row: (state, reason)
+        for state in STATES
+        for name, reason in notes[state].items()
+        for row in span(name)
     }
 
 
@@ -73,7 +80,10 @@ def states() -> dict[str, tuple[str, str]]:
     """Return row → (state, note) of every row; a row with no state is an error."""
     tested, notes = declared(), noted()
     known = {row for _, row, _ in rows()}
-    problems = [f"{row}: a test or compatibility.toml names a row that is not there" for row in (tested | set(notes)) - known]
+    problems = [
+        f"{row}: a test or compatibility.toml names a row that is not there"
+        for row in (tested | set(notes)) - known
+    ]
     result: dict[str, tuple[str, str]] = {}
     for row in known:
         state, reason = notes.get(row, ("", ""))
@@ -107,7 +117,10 @@ def page() -> str:
     """Return the whole page."""
     found = states()
     count = {state: sum(1 for s, _ in found.values() if s == state) for state in SHOWN}
-    lines = [INTRODUCTION + ", ".join(f"{SHOWN[state]}: {number}" for state, number in count.items()) + ".", ""]
+    lines = [
+        INTRODUCTION + ", ".join(f"{SHOWN[state]}: {number}" for state, number in count.items()) + ".",
+        "",
+    ]
     section = None
     for name, row, title in rows():
         if name != section:

@@ -70,7 +70,9 @@ def test_imports_go_down(path: Path):
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in MODULES if p.name not in ("__init__.py", "__main__.py")], ids=lambda p: str(p.relative_to(SOURCE))
+    "path",
+    [p for p in MODULES if p.name not in ("__init__.py", "__main__.py")],
+    ids=lambda p: str(p.relative_to(SOURCE)),
 )
 def test_a_module_says_its_kind(path: Path):
     """The first line of a module's docstring ends with (pure), (cooperative) or (edge)."""

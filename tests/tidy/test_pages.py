@@ -1,0 +1,48 @@
+"""Pages that are made from code say what the code says, and what pages show runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _script(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["compatibility", "api"])
+def test_a_made_page_is_the_one_that_make_docs_writes(name: str):
+    """The pages of `make docs` are up to date."""
+    script = _script(name)
+    assert script.PAGE.read_text() == script.page(), "run `make docs`"
+
+
+def test_the_readme_shows_the_counter_that_is_tested():
+    """The README's program is examples/counter/app.py."""
+    shown = re.search(r"```python\n# app.py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    code = (ROOT / "examples/counter/app.py").read_text()
+    assert code.endswith(shown)
+
+
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name
+)
+def test_links_between_pages_lead_somewhere(page: Path):
+    """A link to a file of the project names one that is there."""
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_makefile_lists_every_word_of_contributing():
+    """The words that CONTRIBUTING names are there."""
+    words = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert named <= words, named - words
