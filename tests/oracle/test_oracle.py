@@ -153,7 +153,7 @@ def test_what_is_not_yet_built_is_named_once() -> None:
     assert not set(NOT_YET) & {(d.scenario, d.step) for d in DIFFERENCES}
 
 
-def test_the_number_of_steps_compared(record_property: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_steps_compared(capsys: pytest.CaptureFixture[str]) -> None:
     """The size of the proof is printed with each run, so that nobody has to guess it."""
     steps = Counter(area for name in PLAYABLE for area in [recorded(name)["area"]] * len(compared(name)))
     with capsys.disabled():
