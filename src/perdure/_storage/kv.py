@@ -7,6 +7,7 @@ here: the public API turns objects into them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final, cast
 
 from perdure._base import limits
@@ -151,7 +152,11 @@ class KvIterator:
             if self._error:
                 raise StorageError(self._error)
             raise StopIteration
-        row = self._cursor.fetchone()
+        try:
+            row = self._cursor.fetchone()
+        except Error as error:  # for instance: a transaction around it was rolled back
+            self.finalise()
+            raise translate(error) from None
         if row is None:
             self.finalise()
             raise StopIteration
@@ -159,10 +164,11 @@ class KvIterator:
 
     def finalise(self, error: str = "") -> None:
         """Release the statement; *error* is what a later step raises."""
-        if self._cursor is not None:
-            self._cursor.close(True)
-            self._cursor = None
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
             self._error = error
+            with suppress(Error):  # what ended its statement is told again here
+                cursor.close(True)
         self._store.cursors.discard(self)
         if self._store.iterator is self:
             self._store.iterator = None
