@@ -17,7 +17,7 @@ from perdure._engine.failure import for_caller
 from perdure._engine.turn import invoke
 from perdure.context import confirmed
 from perdure.errors import PerdureError
-from perdure.namespace import NO_FETCH
+from perdure.namespace import NO_FETCH, no_response
 from perdure.web import Request, Response, copy_request
 
 
@@ -38,9 +38,7 @@ class Entrypoint:
             raise PerdureError(NO_FETCH)
         response = await invoke(handler, request)
         if not isinstance(response, Response):
-            raise TypeError(
-                f"fetch() of {self._worker.__name__} must return a Response; it returned {type(response).__name__}."
-            )
+            raise no_response(response, self._worker.__name__)
         return response
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

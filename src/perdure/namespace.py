@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NO_FETCH: Final = "Handler does not export a fetch() function."
+NO_RESPONSE: Final = "Incorrect type for Promise: the Promise did not resolve to 'Response'."
 NO_JURISDICTION: Final = "Jurisdiction restrictions are not implemented in Perdure."
 MESSAGE_TOO_LARGE: Final = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: {size} bytes."
 OTHER_THREAD: Final = "{what} was called from a thread other than the event loop's. Use asyncio.run_coroutine_threadsafe(…, loop)."
@@ -131,8 +132,6 @@ class Namespace(Generic[T]):
             raise TypeError(
                 "Failed to execute 'get' on 'DurableObjectNamespace': parameter 1 is not of type 'DurableObjectId'."
             )
-        if id._space is not self._space:
-            raise TypeError("Durable Object ID is not valid for this namespace.")
         if routing_mode is not None:
             _check_routing(routing_mode)
         return cast(T, DurableObjectStub(id))
@@ -371,12 +370,17 @@ def _run_fetch(instance: Any, request: Request) -> Any:
 def _pack_response(value: Any) -> Response:
     live: Live = current.get()
     if not isinstance(value, Response):
-        raise TypeError(
-            f"fetch() of {live.label} must return a Response; it returned {type(value).__name__}."
-        )
+        raise no_response(value, live.label)
     answer = copy_response(value)
     relay(answer, live, live.host.loop)
     return answer
+
+
+def no_response(value: object, label: str) -> TypeError:
+    """Return the error of a `fetch` handler that returned something else than a response."""
+    error = TypeError(NO_RESPONSE)
+    error.add_note(f"fetch() of {label} returned {type(value).__name__}; return a perdure.Response.")
+    return error
 
 
 def _check_routing(mode: str) -> None:

@@ -164,7 +164,7 @@ class Runtime:
             data = self._temporary = tempfile.mkdtemp(prefix="perdure-")
         folder = self._folder = DataFolder.open(data, self._disk)
         try:
-            unique_keys = self._prepare(folder)
+            recorded = self._prepare(folder)
             journal = Journal(self._disk, folder.layout, epoch=folder.epoch, budget_bytes=self._journal_bytes)
             await journal.start()
         except BaseException:
@@ -180,14 +180,14 @@ class Runtime:
             debug=self._debug,
         )
         host.on_failure = self._on_failure
-        self._wire(host, unique_keys)
+        self._wire(host, recorded)
         host.start()
         if self._slow_ms:
             self._watchdog = Watchdog(host, self._slow_ms, self._observer.step_blocked)
             self._watchdog.start()
 
-    def _prepare(self, folder: DataFolder) -> dict[str, str]:
-        """Recover the stores and carry out migrations; return the unique key of each class."""
+    def _prepare(self, folder: DataFolder) -> dict[str, records.RecordedClass]:
+        """Recover the stores and carry out migrations; return what is recorded of each class."""
         path = Path(folder.path) / records.RECORD_NAME
         stored = self._disk.read(str(path))
         before = records.Record() if stored is None else records.loads(stored)
@@ -213,16 +213,19 @@ class Runtime:
                 shutil.rmtree(folder.layout.namespace(step.unique_key), ignore_errors=True)
         if steps.record != before:
             self._disk.replace(str(path), records.dumps(steps.record))
-        known = {name: kept.unique_key for name, kept in steps.record.classes.items()}
+        keys = self._declared.unique_keys
         return {
-            name: known.get(name) or self._declared.unique_keys.get(name) or f"{self._name}-{name}"
+            name: steps.record.classes.get(name)
+            or records.RecordedClass(keys.get(name, f"{self._name}-{name}"))
             for name in self._classes
         }
 
-    def _wire(self, host: Host, unique_keys: Mapping[str, str]) -> None:
+    def _wire(self, host: Host, recorded: Mapping[str, records.RecordedClass]) -> None:
         for class_name, cls in self._classes.items():
-            space = host.add_space(class_name, unique_keys[class_name], self._factory(cls))
-            self._namespaces[class_name]._space = space
+            kept = recorded[class_name]
+            self._namespaces[class_name]._space = host.add_space(
+                class_name, kept.unique_key, self._factory(cls), has_sql=kept.storage == "sqlite"
+            )
         bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
         env = self._env = Env({**self._vars, **bound})
         exports: dict[str, Any] = dict(self._namespaces)

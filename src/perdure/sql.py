@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure._storage import cursor as statements
-from perdure.errors import SqlError
+from perdure.errors import SqlError, StorageError
 
 if TYPE_CHECKING:
     from perdure._engine.live import Live
@@ -41,6 +41,20 @@ class Row(dict[str, Any]):
             raise AttributeError(
                 f"the row has no column {name!r}; its columns are {', '.join(self)}"
             ) from None
+
+
+class NoSql:
+    """Stands for `sql` and `kv` of a class that is declared with `new_classes`: there is none (SQL-01, KVS-01)."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:2] == "__":
+            raise AttributeError(name)
+        raise StorageError(self._message)
 
 
 class SqlCursor:
@@ -172,15 +186,21 @@ class SqlStorage:
 def _converted(bindings: tuple[Any, ...]) -> tuple[Any, ...]:
     converted: list[Any] = []
     for index, value in enumerate(bindings):
-        if value.__class__ in _BINDABLE:
-            if value.__class__ is int and not _INT_MIN <= value <= _INT_MAX:
+        if isinstance(value, int):
+            if not _INT_MIN <= value <= _INT_MAX:
                 raise ValueError(
                     f"exec(): parameter {index + 1} is {value}, which does not fit in SQLite's 64-bit INTEGER. "
                     "Bind it as str(value)."
                 )
-            converted.append(value)
-        elif isinstance(value, (bytearray, memoryview)):
+            converted.append(int(value))
+        elif isinstance(value, str):
+            converted.append(str.__str__(value))  # of an Enum with text, too, the text
+        elif isinstance(value, float):
+            converted.append(float(value))
+        elif isinstance(value, (bytes, bytearray, memoryview)):
             converted.append(bytes(value))
+        elif value is None:
+            converted.append(None)
         else:
             raise TypeError(
                 f"exec(): parameter {index + 1} is of type {type(value).__name__}, which SQLite cannot store. "

@@ -10,17 +10,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from perdure._base import codec
 from perdure._base.awaitables import NOTHING, Call, Done
-from perdure._engine.turn import invoke, section
-from perdure._gates.input import Section, SectionFuture, effective
+from perdure._engine.turn import invoke
+from perdure._gates.input import Section
 from perdure._storage import kv
 from perdure._storage.keyrange import KeyRange, key_range
 from perdure._storage.transaction import Transaction
 from perdure.errors import StorageError
-from perdure.sql import SqlStorage
+from perdure.sql import NoSql, SqlStorage
 
 if TYPE_CHECKING:
     from perdure._engine.live import Live
@@ -34,6 +34,16 @@ PUT_NOTHING: Final = "put() called with undefined value."
 PUT_FORMS: Final = (
     "put() may only be called with a single key-value pair and optional options as put(key, value, **options) or "
     "with multiple key-value pairs and optional options as put(entries, **options)"
+)
+_ENABLE: Final = (
+    "change `new_classes` to `new_sqlite_classes` within the 'migrations' field in your wrangler.jsonc or "
+    "wrangler.toml file. Note that this change cannot be made after the class is already deployed to production."
+)
+NO_SQL: Final = f"SQL is not enabled for this Durable Object class. To enable it, {_ENABLE}"
+NO_SYNC_KV: Final = (
+    "The storage.kv (synchronous KV) API is only available for SQLite-backed Durable Objects, but this object's "
+    "namespace is not declared to use SQLite. You can use the older, asynchronous interface via methods of "
+    f"`storage` itself (e.g. `storage.get()`). Alternatively, to enable SQLite, {_ENABLE}"
 )
 NO_DELETE_ALL: Final = "Cannot call delete_all() within a transaction"
 _MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda _: "..."})()
@@ -52,13 +62,14 @@ class DurableObjectStorage:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self.sql = SqlStorage(live)
+        self.sql: SqlStorage = SqlStorage(live) if live.space.has_sql else cast(SqlStorage, NoSql(NO_SQL))
         self._kv: SyncKvStorage | None = None
 
     @property
     def kv(self) -> SyncKvStorage:
         if self._kv is None:
-            self._kv = SyncKvStorage(self._live)
+            has_sql = self._live.space.has_sql
+            self._kv = SyncKvStorage(self._live) if has_sql else cast(SyncKvStorage, NoSql(NO_SYNC_KV))
         return self._kv
 
     # --- keys and values ------------------------------------------------------------------------------
@@ -468,16 +479,12 @@ class TransactionBlock:
     async def __aenter__(self) -> DurableObjectTransaction:
         live = self._storage._live
         live.store()
-        started = SectionFuture(loop=live.host.loop)
-        entered = self._section = Section(
-            effective(section.get()), lambda: None if started.done() else started.set_result(None)
-        )
-        started.section = None
-        # From here on this task's code belongs to the section, so that its own next step is admitted.
-        section.set(entered)
-        live.gate.enter(entered)
-        await started
-        self._txn = DurableObjectTransaction(self._storage, Transaction(live.store(), whole=True))
+        self._section = await live.enter_section()
+        try:
+            self._txn = DurableObjectTransaction(self._storage, Transaction(live.store(), whole=True))
+        except BaseException:
+            live.leave_section(self._section)
+            raise
         return self._txn
 
     async def __aexit__(
@@ -485,13 +492,10 @@ class TransactionBlock:
     ) -> None:
         assert self._section is not None
         assert self._txn is not None
-        live = self._storage._live
         try:
             self._txn._leave(commit=error is None)
         finally:
-            section.set(self._section.parent)
-            if live.broken is None:
-                live.gate.leave(self._section)
+            self._storage._live.leave_section(self._section)
 
 
 class SyncTransactionBlock:

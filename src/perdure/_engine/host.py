@@ -33,14 +33,15 @@ _SWEEP_S = 0.1  # objects that fall due together are evicted together
 class Space:
     """One namespace: its key, the factory of its instances, and its live objects."""
 
-    __slots__ = ("_folder", "class_name", "factory", "host", "key", "lives", "unique_key")
+    __slots__ = ("_folder", "class_name", "factory", "has_sql", "host", "key", "lives", "unique_key")
 
-    def __init__(self, host: Host, class_name: str, unique_key: str, factory: Factory) -> None:
+    def __init__(self, host: Host, class_name: str, unique_key: str, factory: Factory, has_sql: bool) -> None:
         self.host = host
         self.class_name = class_name
         self.unique_key = unique_key
         self.key = ids.namespace_key(unique_key)
         self.factory = factory
+        self.has_sql = has_sql  # False: declared as a key-value class, which keeps it portable
         self.lives: dict[bytes, Live] = {}
         self._folder = namespace_folder(unique_key)
 
@@ -109,9 +110,9 @@ class Host:
         self._factory = TaskFactory(self.loop.get_task_factory())
         self.loop.set_task_factory(self._factory)
 
-    def add_space(self, class_name: str, unique_key: str, factory: Factory) -> Space:
+    def add_space(self, class_name: str, unique_key: str, factory: Factory, *, has_sql: bool = True) -> Space:
         """Add the namespace of a class."""
-        space = self.spaces[class_name] = Space(self, class_name, unique_key, factory)
+        space = self.spaces[class_name] = Space(self, class_name, unique_key, factory, has_sql)
         return space
 
     def on_loop_thread(self) -> bool:
