@@ -237,10 +237,38 @@ class Live:
         parent = effective(section.get())
         future = SectionFuture(loop=self.host.loop)
         blocking = Section(parent, lambda: self._start_section(blocking, run, future, fatal))
-        if blocking.depth > limits.CRITICAL_SECTION_DEPTH_MAX:
-            raise StorageError(TOO_DEEP)
-        self.gate.enter(blocking)
+        self._enter(blocking)
         return future
+
+    async def enter_section(self) -> Section:
+        """Let the running task's code be a critical section from here to `leave_section` (TXN-01)."""
+        self.check_thread("transaction()")
+        started = self.host.loop.create_future()
+        entered = Section(
+            effective(section.get()), lambda: None if started.done() else started.set_result(None)
+        )
+        self._enter(entered)
+        section.set(entered)  # so that its own next step is admitted
+        try:
+            await started
+        except BaseException:
+            self.leave_section(entered)
+            raise
+        entered.timer = self.host.clock.call_later(limits.CRITICAL_SECTION_TIMEOUT_S, self._section_timed_out)
+        return entered
+
+    def leave_section(self, left: Section) -> None:
+        """End what `enter_section` began."""
+        if left.timer is not None:
+            left.timer.cancel()
+        section.set(left.parent)
+        if self.broken is None:
+            self.gate.leave(left)
+
+    def _enter(self, entered: Section) -> None:
+        if entered.depth > limits.CRITICAL_SECTION_DEPTH_MAX:
+            raise StorageError(TOO_DEEP)
+        self.gate.enter(entered)
 
     def _start_section(
         self, blocking: Section, run: Callable[[], Any], future: SectionFuture, fatal: bool

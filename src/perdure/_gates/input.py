@@ -22,7 +22,7 @@ from typing import Any
 class Section:
     """One critical section, from when it is asked for until its gate has been handed back."""
 
-    __slots__ = ("depth", "finished", "parent", "queue", "start")
+    __slots__ = ("depth", "finished", "parent", "queue", "start", "timer")
 
     def __init__(self, parent: Section | None, start: Callable[[], None]) -> None:
         self.parent = parent
@@ -30,6 +30,7 @@ class Section:
         self.start = start
         self.finished = False
         self.queue: deque[Section] | None = None
+        self.timer: Any = None  # of whoever opened it
 
 
 class SectionFuture(asyncio.Future[Any]):
