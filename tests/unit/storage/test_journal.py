@@ -396,3 +396,18 @@ async def test_a_journal_on_the_real_threads_does_the_same(tmp_path):
 def test_work_in_tests_is_inline():
     """The small journal of these tests has no threads, so that each run is the same."""
     assert isinstance(open_journal(RecordingDisk("/nowhere"), Layout("/nowhere"))._committing, Inline)
+
+
+async def test_a_journal_that_was_never_started_can_be_closed(log):
+    await log.journal.close()
+
+
+async def test_a_store_without_records_is_forgotten(log):
+    """Millions of stores may come and go: only those that need a segment are remembered."""
+    await log.journal.start()
+    store, other = Heard(1), Heard(2)
+    await log.fill(store, 1)
+    log.append(other)
+    log.journal.checkpointed(store, 1)
+    await log.journal.flush()
+    assert log.journal._sources == {other.key: other}

@@ -11,41 +11,23 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 from perdure import errors
 from perdure._base import limits
 from perdure._base.disk import Buffer, Disk
+from perdure._storage.journal.commit import Commit, Source
 from perdure._storage.journal.committer import Committer
 from perdure._storage.journal.reclaim import Ledger
 from perdure._storage.journal.record import ALIGN_BYTES, NAME_CHARS_MAX, UNCHANGED, AlarmChange
 from perdure._storage.journal.segment import Segments, is_full
 from perdure._storage.journal.worker import Work, Worker
-from perdure._storage.journal.writer import Commit, Outcome, Writer
+from perdure._storage.journal.writer import Outcome, Writer
 from perdure._storage.layout import Layout, segment_number
 
 __all__ = ["UNCHANGED", "AlarmChange", "Journal", "Source"]
 
 _SEGMENT_BYTES_MIN: Final = 32 * limits.KIB
-
-
-class Source(Protocol):
-    """One store, as the journal sees it."""
-
-    key: bytes
-    """Names the store in records: see `layout.store_key`."""
-
-    def durable(self, number: int) -> None:
-        """Hear that every commit up to *number* is durable now."""
-
-    def failed(self, error: Exception) -> None:
-        """
-        Hear that the commits not yet reported durable never will be.
-
-        After a `StorageFailed` that is final, for every store. After any other error (the disk was full) the
-        store goes on from its last durable commit: what it had appended meanwhile is dropped, what it appends
-        from now on counts.
-        """
 
 
 class Journal:
@@ -101,9 +83,11 @@ class Journal:
         self._loop: asyncio.AbstractEventLoop
         self._ledger = Ledger()
         self._sources: dict[bytes, Source] = {}
+        """Those that need a segment: the others are known by their commits that are on the way, or forgotten."""
         self._pending_bytes = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._asking: asyncio.TimerHandle | None = None
+        self._started = False
         self._closed = False
         self.on_pressure: Callable[[list[Source]], None] | None = None
         self.on_failed: Callable[[errors.StorageFailed], None] | None = None
@@ -111,6 +95,7 @@ class Journal:
 
     async def start(self) -> None:
         """Begin a log. The folder has none: `recover` came first."""
+        self._started = True
         self._loop = asyncio.get_running_loop()
         self._committer = Committer(self._committing, self._writer.write, self._settle)
         self._disk.make_folder(self._layout.journal)
@@ -126,6 +111,8 @@ class Journal:
         if self._closed:
             return
         self._closed = True
+        if not self._started:
+            return
         if self._asking is not None:
             self._asking.cancel()
         try:
@@ -171,9 +158,7 @@ class Journal:
             name = None  # a name this long is never shown (NS-16)
         size = sum(map(len, frames))
         self._pending_bytes += size
-        key = source.key
-        self._sources[key] = source
-        self._committer.add(Commit(key, number, frames, size, name, alarm_ms, whole, more))
+        self._committer.add(Commit(source, source.key, number, frames, size, name, alarm_ms, whole, more))
 
     def checkpointed(self, source: Source, number: int) -> None:
         """
@@ -181,7 +166,7 @@ class Journal:
         carried over.
         """
         if not self._ledger.checkpointed(source.key, number):
-            self._forget(source.key)
+            self._sources.pop(source.key, None)
         self._reclaim()
         self._ease()
 
@@ -224,22 +209,21 @@ class Journal:
     ) -> Exception | None:
         if outcome is None:
             assert error is not None
-            return self._break(error)
+            return self._break(error, commits)
         for segment, size_bytes in outcome.opened:
             self._ledger.open(segment, size_bytes)
         self._ledger.fill(outcome.position)
         self._pending_bytes -= sum(commit.frames_bytes for commit in commits)
-        durable = self._place(commits, outcome)
-        for key, number in durable.items():
-            self._tell(self._sources[key].durable, number)
+        for source, number in self._place(commits, outcome).values():
+            self._tell(source.durable, number)
         failure = None if outcome.error is None else self._drop(commits[outcome.done :], outcome.error)
         self._reclaim()
         self._ease()
         return failure
 
-    def _place(self, commits: list[Commit], outcome: Outcome) -> dict[bytes, int]:
+    def _place(self, commits: list[Commit], outcome: Outcome) -> dict[bytes, tuple[Source, int]]:
         """Note which segments are needed now; gives the last durable commit of each store."""
-        durable: dict[bytes, int] = {}
+        durable: dict[bytes, tuple[Source, int]] = {}
         place = self._ledger.place
         for segment, first, last in outcome.spans:
             for index in range(first, min(last + 1, outcome.done)):
@@ -248,18 +232,20 @@ class Journal:
                 if commit.whole:
                     self._ledger.begin_whole(segment, commit.key)
         for commit in commits[: outcome.done]:
+            self._sources[commit.key] = commit.source
             if not commit.more:
-                durable[commit.key] = commit.number
+                durable[commit.key] = (commit.source, commit.number)
                 if commit.whole:
                     self._ledger.finish_whole(commit.key)
         return durable
 
     def _drop(self, commits: list[Commit], error: OSError) -> Exception:
         """The disk is full: these commits, and what their stores built on them meanwhile, are gone."""
-        keys = dict.fromkeys(commit.key for commit in commits)
+        keys = {commit.key: commit.source for commit in commits}
         kept = []
         for commit in self._committer.gathered:
             if commit.key in keys:
+                keys[commit.key] = commit.source  # the one that is there now
                 self._pending_bytes -= commit.frames_bytes
             else:
                 kept.append(commit)
@@ -269,12 +255,12 @@ class Journal:
             f"({error.strerror}); they are undone. When there is space again, these objects work again."
         )
         failure.__cause__ = error
-        for key in keys:
+        for key, source in keys.items():
             self._ledger.drop_whole(key)
-            self._tell(self._sources[key].failed, failure)
+            self._tell(source.failed, failure)
         return failure
 
-    def _break(self, error: BaseException) -> errors.StorageFailed:
+    def _break(self, error: BaseException, commits: Sequence[Commit] = ()) -> errors.StorageFailed:
         """
         The disk failed, or we did: whatever is not yet reported durable is lost, and nothing will be durable
         any more.
@@ -292,8 +278,9 @@ class Journal:
             )
             failed.__cause__ = error
         self.failed = failed
+        lost = [*commits, *self._committer.gathered]
         self._committer.gathered.clear()
-        for source in list(self._sources.values()):
+        for source in {**self._sources, **{commit.key: commit.source for commit in lost}}.values():
             self._tell(source.failed, failed)
         self._let_in()
         if self.on_failed is not None:
@@ -308,11 +295,6 @@ class Journal:
             self._loop.call_exception_handler({"message": f"{hear!r} failed", "exception": error})
 
     # --- room -------------------------------------------------------------------------------------------
-
-    def _forget(self, key: bytes) -> None:
-        """A source without records is not remembered, unless some of it is under way."""
-        if self._committer.is_idle:
-            self._sources.pop(key, None)
 
     def _reclaim(self) -> None:
         free = self._ledger.take_free()

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from perdure._base.disk import Buffer, Disk
 from perdure._base.limits import JOURNAL_BATCH_BYTES_MAX
+from perdure._storage.journal.commit import Commit
 from perdure._storage.journal.record import (
     FRAME_BYTES,
     HEADER_BYTES,
     RECORD_HEAD_BYTES_MAX,
     UNCHANGED,
-    AlarmChange,
     BatchWriter,
     Header,
     record_size,
 )
 from perdure._storage.journal.segment import Segment, Segments, is_full
-
-
-class Commit(NamedTuple):
-    """One commit as it was appended."""
-
-    key: bytes
-    number: int
-    frames: Sequence[Buffer]
-    frames_bytes: int
-    name: str | None
-    alarm_ms: AlarmChange
-    whole: bool
-    more: bool
 
 
 @dataclass(slots=True)
@@ -114,7 +100,7 @@ class Writer:
         room = self._room()
         begun = 0
         for index, commit in enumerate(commits):
-            key, number, frames, frames_bytes, name, alarm_ms, whole, more = commit
+            _, key, number, frames, frames_bytes, name, alarm_ms, whole, more = commit
             piece = self._pieces_written(key, number) if self._unfinished else 0
             is_here = False  # a piece of this commit is in the batch at hand
             for part, size, last in (

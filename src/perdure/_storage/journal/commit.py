@@ -1,0 +1,42 @@
+"""What a store appends, and how it hears what became of it. (pure)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from perdure._base.disk import Buffer
+from perdure._storage.journal.record import AlarmChange
+
+
+class Source(Protocol):
+    """One store, as the journal sees it."""
+
+    key: bytes
+    """Names the store in records: see `layout.store_key`."""
+
+    def durable(self, number: int) -> None:
+        """Hear that every commit up to *number* is durable now."""
+
+    def failed(self, error: Exception) -> None:
+        """
+        Hear that the commits not yet reported durable never will be.
+
+        After a `StorageFailed` that is final, for every store. After any other error (the disk was full) the
+        store goes on from its last durable commit: what it had appended meanwhile is dropped, what it
+        appends from now on counts.
+        """
+
+
+class Commit(NamedTuple):
+    """One commit, or a part of one, as it was appended."""
+
+    source: Source
+    key: bytes
+    number: int
+    frames: Sequence[Buffer]
+    frames_bytes: int
+    name: str | None
+    alarm_ms: AlarmChange
+    whole: bool
+    more: bool
