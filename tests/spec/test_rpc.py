@@ -170,7 +170,18 @@ async def test_arguments_by_position_and_by_name_arrive_as_given():
 @pytest.mark.rows("RPC-02")
 @pytest.mark.parametrize(
     "name",
-    ["nothing", "field", "function", "ctx", "env", "_private", "_Thing__hidden", "CONSTANT", "Nested", "calls"],
+    [
+        "nothing",
+        "field",
+        "function",
+        "ctx",
+        "env",
+        "_private",
+        "_Thing__hidden",
+        "CONSTANT",
+        "Nested",
+        "calls",
+    ],
 )
 async def test_what_is_no_method_of_the_class_cannot_be_called(name):
     """Fields of the instance, private names, constants, and what is not there at all, look the same."""
@@ -202,12 +213,17 @@ async def test_methods_of_the_base_class_itself_cannot_be_called():
 
 
 @pytest.mark.rows("RPC-03")
-@pytest.mark.parametrize("name", ["connect", "alarm", "websocket_message", "websocket_close", "websocket_error", "dup", "constructor"])
+@pytest.mark.parametrize(
+    "name",
+    ["connect", "alarm", "websocket_message", "websocket_close", "websocket_error", "dup", "constructor"],
+)
 async def test_handlers_and_reserved_names_cannot_be_called(name):
     """Whether the class has them or not."""
     async with an_object(Thing) as stub:
         for use in (lambda: getattr(stub, name)(), lambda: getattr(stub, name)):
-            with pytest.raises(TypeError, match=f"'{name}' is a reserved method and cannot be called over RPC."):
+            with pytest.raises(
+                TypeError, match=f"'{name}' is a reserved method and cannot be called over RPC."
+            ):
                 await use()
 
 
@@ -284,7 +300,9 @@ async def test_arguments_and_results_are_limited_to_32_mib():
 
     async with an_object(Big) as stub:
         assert await stub.take(b"x" * (32 * MIB - 100)) == 32 * MIB - 100
-        text = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: "
+        text = (
+            "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: "
+        )
         with pytest.raises(PerdureError, match=text + r"\d+ bytes"):
             await stub.take(b"x" * (32 * MIB))
         with pytest.raises(PerdureError, match=text + r"\d+ bytes") as caught:

@@ -107,7 +107,7 @@ class Host:
 
     def start(self) -> None:
         """Drive the tasks of user code from now on."""
-        self._factory = TaskFactory(self.loop.get_task_factory())
+        self._factory = TaskFactory(self, self.loop.get_task_factory())
         self.loop.set_task_factory(self._factory)
 
     def add_space(self, class_name: str, unique_key: str, factory: Factory, *, has_sql: bool = True) -> Space:
@@ -181,8 +181,8 @@ class Host:
                 live.evict()
         if self._sweep is not None:
             self._sweep.cancel()
-        if self.loop.get_task_factory() is self._factory and self._factory is not None:
-            self.loop.set_task_factory(self._factory.inner)
+        if self._factory is not None:
+            self._factory.uninstall(self.loop)
 
     def _lives(self) -> list[Live]:
         return [live for space in self.spaces.values() for live in space.lives.values()]

@@ -286,16 +286,13 @@ class Live:
     ) -> None:
         timer = self.host.clock.call_later(limits.CRITICAL_SECTION_TIMEOUT_S, self._section_timed_out)
         try:
-            value = await drive(invoke(run), self)
+            value = await drive(self._or_reset(run) if fatal else invoke(run), self)
         except BaseException as error:
-            if self.broken is None:
-                if fatal:
-                    self.abort(reset_error(error, self.host.registry))
-                elif not future.done():
-                    future.section = blocking
-                    future.set_exception(
-                        error if isinstance(error, Exception) else for_caller(error, self.host.registry)
-                    )
+            if self.broken is None and not future.done():
+                future.section = blocking
+                future.set_exception(
+                    error if isinstance(error, Exception) else for_caller(error, self.host.registry)
+                )
         else:
             if self.broken is None and not future.done():
                 future.section = blocking
@@ -307,6 +304,15 @@ class Live:
                 self.gate.leave(blocking)
                 if not self.tasks and not self.events:
                     self.became_idle()
+
+    async def _or_reset(self, run: Callable[[], Any]) -> Any:
+        """Run the callback of a section; if it fails the object is reset, before its last turn is committed."""
+        try:
+            return await invoke(run)
+        except BaseException as error:
+            if self.broken is None:
+                self.abort(reset_error(error, self.host.registry))
+            raise
 
     def _section_timed_out(self) -> None:
         error = ObjectReset(WAITED_TOO_LONG)

@@ -20,6 +20,7 @@ from perdure._base.current import current
 from perdure._gates.input import Section
 
 if TYPE_CHECKING:
+    from perdure._engine.host import Host
     from perdure._engine.live import Live
 
 section: ContextVar[Section | None] = ContextVar("perdure_section", default=None)
@@ -116,19 +117,35 @@ async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
 
 
 class TaskFactory:
-    """Drives every task that an object's code makes; chained to the factory that the loop had."""
+    """Drives every task that code of a host's objects makes; chained to the factory that the loop had."""
 
-    def __init__(self, inner: Callable[..., Any] | None) -> None:
+    def __init__(self, host: Host, inner: Callable[..., Any] | None) -> None:
         self.inner = inner
+        self._host: Host | None = host
 
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
         context = options.get("context")
         live = current.get() if context is None else context.get(current)
-        if live is not None:
-            coro = driven(_as_coroutine(coro), live)
+        if live is None or live.host is not self._host:
+            return self._make(loop, coro, options)
+        coro = _as_coroutine(coro)
+        task = self._make(loop, driven(coro, live), options)
+        # One that is cancelled before its first step never gets to its coroutine.
+        task.add_done_callback(lambda _: coro.close())
+        return task
+
+    def _make(self, loop: asyncio.AbstractEventLoop, coro: Any, options: dict[str, Any]) -> Any:
         if self.inner is not None:
             return self.inner(loop, coro, **options)
         return asyncio.Task(coro, loop=loop, **options)
+
+    def uninstall(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take this factory, and those below it that ended before, off *loop*; one above it keeps it, as a no-op."""
+        self._host = None
+        factory: Any = loop.get_task_factory()
+        while isinstance(factory, TaskFactory) and factory._host is None:
+            factory = factory.inner
+        loop.set_task_factory(factory)
 
 
 def _as_coroutine(coro: Any) -> Any:
