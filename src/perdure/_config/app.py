@@ -151,11 +151,14 @@ def _check_class(
     binding: Binding,
     file: str,
     members: Mapping[str, type],
-    classes: Mapping[str, type],
+    classes: dict[str, type],
     problems: list[Problem],
 ) -> bool:
     name = binding.class_name
     if name in classes:
+        return True
+    if callable(getattr(members.get(name), "fetch", None)) and name != WORKER_NAME:
+        classes[name] = members[name]  # a class without the base serves `fetch`, and nothing else (RPC-01)
         return True
     assert project.source is not None, "bindings come from a file"
     at = (*binding.at, "class_name")
