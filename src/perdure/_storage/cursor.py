@@ -56,14 +56,16 @@ class Plan(NamedTuple):
     sql: str
     reads_only: bool
     parameters: int
+    has_columns: bool
+    """It may give rows."""
     alters: bool
-    """It alters a table, perhaps its name."""
+    """It may alter a table, perhaps its name."""
 
 
 class SqlCursor:
     """The rows of the last statement of one `execute`, in step with SQLite."""
 
-    __slots__ = ("_ahead", "_cursor", "_error", "_store", "names", "rows_read", "rows_written")
+    __slots__ = ("__weakref__", "_ahead", "_cursor", "_error", "_store", "names", "rows_read", "rows_written")
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -187,13 +189,16 @@ def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
     def tracer(cursor: BaseCursor, sql: str, _: object) -> bool:
         nonlocal found
         if cursor.has_vdbe:
-            found = Plan(sql, cursor.is_readonly, cursor.bindings_count, database.alters)
+            alters = not cursor.is_readonly and "alter" in sql.lower()
+            found = Plan(
+                sql, cursor.is_readonly, cursor.bindings_count, bool(cursor.get_description()), alters
+            )
         return False  # only parsed, not run
 
     cursor = database.cursor()
     cursor.exec_trace = tracer
     database.internal = False
-    database.refused_transaction = database.alters = False
+    database.refused_transaction = False
     try:
         cursor.execute(text, ANY_BINDINGS)
     except STOPPED:
@@ -225,8 +230,8 @@ def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any]) 
         try:
             result.names = tuple([column[0] for column in cursor.get_description()])
         except COMPLETE:
-            # SQLite answers the names only while there are rows; ask for them as of a statement without.
-            result.names = _names(database, plan)
+            if plan.has_columns:
+                result.names = _names(database, plan)
             return result
     except (Error, UnicodeError, OverflowError) as error:
         store.failed_statement(error)
@@ -244,7 +249,7 @@ def _run_write(
 ) -> SqlCursor:
     database = store.begin_write()
     if plan.alters:
-        return _run_alter(database, plan, bindings, result, cursor)
+        return _run_alter(store, database, plan, bindings, result, cursor)
     changes = database.total_changes()
     database.internal = False
     try:
@@ -252,7 +257,8 @@ def _run_write(
         try:
             result.names = tuple([column[0] for column in cursor.get_description()])
         except COMPLETE:
-            pass
+            if plan.has_columns:
+                result.names = _names(database, plan)
         else:
             # Rows of RETURNING that nobody reads would keep the statement, and so the commit, open.
             result.keep_rows(iter(_bounded(cursor)))
@@ -267,7 +273,12 @@ def _run_write(
 
 
 def _run_alter(
-    database: Database, plan: Plan, bindings: Sequence[Any], result: SqlCursor, cursor: BaseCursor
+    store: Store,
+    database: Database,
+    plan: Plan,
+    bindings: Sequence[Any],
+    result: SqlCursor,
+    cursor: BaseCursor,
 ) -> SqlCursor:
     """Run ALTER TABLE, and undo it if it gave something a reserved name, which can only be seen afterwards."""
     before = database.reserved_names()
@@ -278,10 +289,15 @@ def _run_alter(
         if database.reserved_names() != before:
             raise SqlError("not authorized: SQLITE_AUTH", "SQLITE_AUTH")
     except BaseException as error:
-        database.run(own("ROLLBACK TO _cf_alter"))
+        if database.in_transaction:
+            database.run(own("ROLLBACK TO _cf_alter"))
+            database.run(own("RELEASE _cf_alter"))
+        else:
+            store.failed_statement(error)
         raise (_explain(error) if isinstance(error, Error) else error) from None
     finally:
-        database.run(own("RELEASE _cf_alter"))
+        database.internal = True
+    database.run(own("RELEASE _cf_alter"))
     return result
 
 
@@ -301,6 +317,7 @@ def _bounded(cursor: BaseCursor) -> list[tuple[Any, ...]]:
 
 
 def _names(database: Database, plan: Plan) -> tuple[str, ...]:
+    """Return the names of the columns; a statement that is at its end has forgotten them."""
     names: tuple[str, ...] = ()
 
     def tracer(cursor: BaseCursor, sql: str, _: object) -> bool:
