@@ -13,7 +13,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -188,8 +187,7 @@ class Runtime:
 
     def _prepare(self, folder: DataFolder) -> dict[str, records.RecordedClass]:
         """Recover the stores and carry out migrations; return what is recorded of each class."""
-        path = Path(folder.path) / records.RECORD_NAME
-        stored = self._disk.read(str(path))
+        stored = folder.record
         before = records.Record() if stored is None else records.loads(stored)
         bound = tuple(Binding(name, cls.__name__) for name, cls in self._bindings.items())
         unused = {
@@ -212,7 +210,7 @@ class Runtime:
             if isinstance(step, Delete):
                 shutil.rmtree(folder.layout.namespace(step.unique_key), ignore_errors=True)
         if steps.record != before:
-            self._disk.replace(str(path), records.dumps(steps.record))
+            folder.save_record(records.dumps(steps.record))
         keys = self._declared.unique_keys
         return {
             name: steps.record.classes.get(name)

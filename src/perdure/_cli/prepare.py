@@ -50,7 +50,7 @@ def load(project: Project) -> LoadedApp:
 def planned(project: Project, app: LoadedApp, data: pathlib.Path) -> Plan:
     """Return what a start would do to the data folder, which is only looked at."""
     try:
-        record = read_record(data)
+        record = read_record(pathlib.Path(Layout(str(data)).classes))
     except (DataFolderError, OSError) as error:
         raise ProblemsFound([data_problem(error, data)]) from None
     disk, layout = RealDisk(), Layout(str(data))

@@ -16,7 +16,7 @@ from perdure._config import dotenv, jsonc, toml
 from perdure._config.names import project_name
 from perdure._config.problem import Problem, ProblemsFound, did_you_mean, errors
 from perdure._config.project import Project
-from perdure._config.record import RECORD_NAME, Record, loads
+from perdure._config.record import Record, loads
 from perdure._config.schema import read_project
 from perdure._config.source import Source, Where
 
@@ -97,15 +97,15 @@ def _load(path: str, config: str | None, environment: str | None, variables: Seq
     )
 
 
-def read_record(data: pathlib.Path) -> Record:
+def read_record(path: pathlib.Path) -> Record:
     """
-    Return what a data folder remembers of its classes; nothing is locked or changed.
+    Return what the file at *path* in a data folder remembers of its classes; nothing is locked or changed.
 
     Raises:
         DataFolderError: the record is damaged or newer.
     """
     try:
-        return loads((data / RECORD_NAME).read_bytes())
+        return loads(path.read_bytes())
     except FileNotFoundError:
         return Record()
 

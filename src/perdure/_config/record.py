@@ -14,7 +14,6 @@ from typing import Literal
 from perdure._config.project import Storage
 from perdure.errors import DataFolderError
 
-RECORD_NAME = "classes.json"
 RECORD_VERSION = 1
 
 Mode = Literal["implicit", "migrations", "exports"]
@@ -72,11 +71,11 @@ def loads(data: bytes) -> Record:
             )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataFolderError(
-            f"{RECORD_NAME} in the data folder is damaged ({error!r}): restore it from a backup; "
+            f"classes.json in the data folder is damaged ({error!r}): restore it from a backup; "
             "it says which classes the stored objects belong to"
         ) from error
     raise DataFolderError(
-        f"{RECORD_NAME} in the data folder has version {version}; this Perdure knows {RECORD_VERSION}. "
+        f"classes.json in the data folder has version {version}; this Perdure knows {RECORD_VERSION}. "
         "Use the newer Perdure that wrote it."
     )
 

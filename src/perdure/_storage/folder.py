@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import copy
 import fcntl
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, TypedDict, cast
+from typing import Final
 
 from perdure._base.disk import Disk
 from perdure._storage.files import RealDisk
@@ -36,15 +34,6 @@ def is_unused(disk: Disk, layout: Layout, unique_key: str) -> bool:
     return not disk.list(layout.namespace(unique_key))
 
 
-class Meta(TypedDict, total=False):
-    """What `meta.json` holds; other keys are kept as they are."""
-
-    namespaces: dict[str, str]
-    """Class name to unique key, from which the ids of its objects are derived."""
-    migrations: list[str]
-    """Tags of the migrations that were applied, in order."""
-
-
 class DataFolder:
     """
     A data folder that is ours until `close`.
@@ -66,7 +55,6 @@ class DataFolder:
         self.epoch = int.from_bytes(os.urandom(8), "big")
         self._lock: int | None = lock
         self._identity = identity
-        self._meta: Meta = {}
 
     @classmethod
     def open(
@@ -106,18 +94,19 @@ class DataFolder:
         return folder
 
     @property
-    def meta(self) -> Meta:
-        """
-        What `meta.json` holds, as a copy to change and give to `save_meta`; `namespaces` and `migrations` are
-        there.
-        """
-        return copy.deepcopy(self._meta)
+    def record(self) -> bytes | None:
+        """What the folder remembers of its classes, None when it is new; whoever saved it knows its form."""
+        record = self.disk.read(self.layout.classes)
+        if record is None and self.disk.list(self.layout.objects):
+            raise DataFolderError(
+                f"{self.layout.classes} is missing, and there are objects. Their ids are derived from the unique "
+                "keys in it. Restore it from a backup of the data folder."
+            )
+        return record
 
-    def save_meta(self, meta: Meta) -> None:
-        """Write `meta.json`: durable when this returns; after a crash it is the old one or the new one."""
-        text = json.dumps(meta, indent=2, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
-        self.disk.replace(self.layout.meta, text.encode("utf-8", "surrogatepass"))
-        self._meta = copy.deepcopy(meta)
+    def save_record(self, record: bytes) -> None:
+        """Write the record: durable when this returns; after a crash it is the old one or the new one."""
+        self.disk.replace(self.layout.classes, record)
 
     def close(self) -> None:
         """Give the folder back; calling it again does nothing."""
@@ -161,7 +150,6 @@ class DataFolder:
             self._begin(version)
         else:
             self._migrate(text, version, steps)
-        self._meta = self._load_meta()
         self.disk.make_folder(self.layout.journal)
         self.disk.make_folder(self.layout.objects)
 
@@ -173,7 +161,6 @@ class DataFolder:
                     f"data folder {self.path} has data in {path} but no FORMAT file: a part of it was taken "
                     "away. Restore the whole folder from a backup, or choose another one."
                 )
-        self.save_meta({"namespaces": {}, "migrations": []})
         self._write_format(version)
 
     def _migrate(self, text: bytes, version: int, steps: Mapping[int, Step]) -> None:
@@ -195,28 +182,3 @@ class DataFolder:
 
     def _write_format(self, version: int) -> None:
         self.disk.replace(self.layout.format, b"perdure data %d\n" % version)
-
-    def _load_meta(self) -> Meta:
-        data = self.disk.read(self.layout.meta)
-        if data is None:
-            raise DataFolderError(
-                f"{self.layout.meta} is missing. Restore it from a backup of the data folder."
-            )
-        try:
-            meta = json.loads(data.decode("utf-8", "surrogatepass"))
-        except ValueError as error:
-            raise self._damaged_meta(str(error)) from error
-        if not isinstance(meta, dict):
-            raise self._damaged_meta("it is not a JSON object")
-        namespaces, migrations = meta.setdefault("namespaces", {}), meta.setdefault("migrations", [])
-        if not isinstance(namespaces, dict) or not all(isinstance(key, str) for key in namespaces.values()):
-            raise self._damaged_meta("'namespaces' is not a table of class names and unique keys")
-        if not isinstance(migrations, list) or not all(isinstance(tag, str) for tag in migrations):
-            raise self._damaged_meta("'migrations' is not a list of tags")
-        return cast(Meta, meta)
-
-    def _damaged_meta(self, why: str) -> DataFolderError:
-        return DataFolderError(
-            f"{self.layout.meta} is damaged: {why}. Object ids are derived from the unique keys in it, "
-            "so it is not overwritten. Repair it, or restore it from a backup of the data folder."
-        )

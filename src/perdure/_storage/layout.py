@@ -2,7 +2,7 @@
 
     FORMAT                                      version of all that follows, as text
     LOCK                                        held by the runtime that uses the folder; its process id
-    meta.json                                   unique key of each namespace, applied migrations
+    classes.json                                unique key of each class, applied migrations
     journal/<number>.seg                        the shared journal, oldest number first
     objects/<namespace>/<2 hex>/<64 hex>.sqlite one object's database (with `-wal` beside it while in use)
 
@@ -64,8 +64,8 @@ class Layout:
         return f"{self.root}/LOCK"
 
     @property
-    def meta(self) -> str:
-        return f"{self.root}/meta.json"
+    def classes(self) -> str:
+        return f"{self.root}/classes.json"
 
     @property
     def journal(self) -> str:

@@ -235,12 +235,12 @@ def test_a_variable_with_the_name_of_a_binding_is_told():
 
 def test_a_folder_without_a_record_is_a_fresh_one(tmp_path):
     """And a folder that is not there yet."""
-    assert read_record(tmp_path) == Record()
-    assert read_record(tmp_path / "none") == Record()
+    assert read_record(tmp_path / "classes.json") == Record()
+    assert read_record(tmp_path / "none" / "classes.json") == Record()
 
 
 def test_a_damaged_record_is_not_taken_for_a_fresh_one(tmp_path):
     """Every object would be orphaned."""
     (tmp_path / "classes.json").write_text("{")
     with pytest.raises(DataFolderError):
-        read_record(tmp_path)
+        read_record(tmp_path / "classes.json")

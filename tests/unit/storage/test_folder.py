@@ -52,7 +52,7 @@ def read(path: str, name: str) -> str:
 
 def test_a_folder_is_made_when_there_is_none(path):
     folder = DataFolder.open(f"{path}/deep/down")
-    assert sorted(os.listdir(folder.path)) == ["FORMAT", "LOCK", "journal", "meta.json", "objects"]
+    assert sorted(os.listdir(folder.path)) == ["FORMAT", "LOCK", "journal", "objects"]
     folder.close()
 
 
@@ -196,68 +196,29 @@ def test_data_without_a_format_is_refused(path, kept):
 
 def test_a_folder_that_was_only_begun_is_made_anew(path):
     """The process died before FORMAT was written."""
-    os.makedirs(path)
-    write(path, "meta.json", "{")
+    os.makedirs(f"{path}/journal")
     folder = DataFolder.open(path)
-    assert folder.meta == {"namespaces": {}, "migrations": []}
+    assert folder.record is None
     folder.close()
 
 
 # --- what it remembers -----------------------------------------------------------------------------------
 
 
-def test_meta_is_there_after_a_restart(path):
+def test_the_record_is_there_after_a_restart(path):
+    """Byte by byte: whoever saved it knows its form."""
     folder = DataFolder.open(path)
-    meta = folder.meta
-    meta["namespaces"]["Räume"] = "app-Räume \ud800"
-    meta["migrations"].append("v1")
-    meta["more"] = {"any": ["json", 1, None]}
-    folder.save_meta(meta)
+    folder.save_record(b'{"any": "form"}')
     folder.close()
     folder = DataFolder.open(path)
-    assert folder.meta == meta
+    assert folder.record == b'{"any": "form"}'
     folder.close()
 
 
-def test_meta_is_a_copy(path):
-    """Nothing is remembered that was not saved."""
+def test_a_missing_record_is_refused_where_there_are_objects(path):
+    """Ids hang on the unique keys in it: a new one would orphan every object."""
     folder = DataFolder.open(path)
-    folder.meta["namespaces"]["A"] = "a"
-    assert folder.meta["namespaces"] == {}
+    os.makedirs(f"{path}/objects/app-A-0123")
+    with pytest.raises(DataFolderError, match=r"classes\.json is missing"):
+        folder.record  # noqa: B018
     folder.close()
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("", "Expecting value"),
-        ("{", "Expecting property name"),
-        ("[]", "not a JSON object"),
-        ('{"namespaces": []}', "namespaces"),
-        ('{"namespaces": {"A": 1}}', "namespaces"),
-        ('{"migrations": {}}', "migrations"),
-        ('{"migrations": [1]}', "migrations"),
-    ],
-)
-def test_a_damaged_meta_is_refused_and_kept(path, text, why):
-    """Ids hang on the unique keys in it: it is named, and never overwritten."""
-    DataFolder.open(path).close()
-    write(path, "meta.json", text)
-    with pytest.raises(DataFolderError, match=f"{path}/meta.json is damaged: .*{why}"):
-        DataFolder.open(path)
-    assert read(path, "meta.json") == text
-
-
-def test_a_missing_meta_is_refused(path):
-    DataFolder.open(path).close()
-    os.unlink(f"{path}/meta.json")
-    with pytest.raises(DataFolderError, match=r"meta\.json is missing"):
-        DataFolder.open(path)
-
-
-def test_meta_that_is_no_json_is_not_saved(path):
-    folder = DataFolder.open(path)
-    with pytest.raises(TypeError):
-        folder.save_meta({"namespaces": {}, "migrations": [], "x": object()})
-    folder.close()
-    DataFolder.open(path).close()
