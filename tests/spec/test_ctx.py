@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
 from support.clock import ManualClock
@@ -12,7 +11,7 @@ from support.inside import Plain, an_object, attempt, begin, inside, live_of, un
 from perdure import DurableObject, ObjectReset, Response, Runtime, WorkerEntrypoint
 from perdure._base.limits import WAIT_UNTIL_OBJECT_S
 from perdure._base.observer import Observer
-from perdure.errors import PerdureError, StorageError
+from perdure.errors import StorageError
 
 
 class Watching(Observer):

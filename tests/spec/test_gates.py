@@ -391,7 +391,10 @@ async def test_a_failing_section_resets_the_object():
         assert all(type(error) is ValueError and error.durable_object_reset for error in errors)
         again = rt.env.ROOM.get_by_name("x")
         assert await log_of(again) == []
-        assert await inside(again, lambda room: dict(room.ctx.storage.kv.list())) == {"before": 1, "inside": 1}
+        assert await inside(again, lambda room: dict(room.ctx.storage.kv.list())) == {
+            "before": 1,
+            "inside": 1,
+        }
 
 
 @pytest.mark.rows("GATE-14")
@@ -518,7 +521,9 @@ async def test_the_30_seconds_begin_with_the_section():
             room.log.append("second begins")
             await asyncio.Event().wait()
 
-        await asyncio.gather(room.ctx.block_concurrency_while(first), room.ctx.block_concurrency_while(second))
+        await asyncio.gather(
+            room.ctx.block_concurrency_while(first), room.ctx.block_concurrency_while(second)
+        )
 
     async with Runtime(objects=[Room], clock=clock, slow_ms=0) as rt:
         stub = rt.env.ROOM.get_by_name("x")

@@ -20,24 +20,37 @@ class HeldDisk(RealDisk):
 
     def __init__(self) -> None:
         self.broken = False
-        self._open = threading.Event()
-        self._open.set()
+        self._change = threading.Condition()
+        self._held = False
+        self._let = 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold every sync until the end of the block, or `release`."""
-        self._open.clear()
+        self._held = True
         try:
             yield
         finally:
-            self._open.set()
+            self.release()
+
+    def let_one(self) -> None:
+        """Let one sync go on."""
+        with self._change:
+            self._let += 1
+            self._change.notify_all()
 
     def release(self) -> None:
-        """Let the syncs go on."""
-        self._open.set()
+        """Let all syncs go on."""
+        with self._change:
+            self._held = False
+            self._let = 0
+            self._change.notify_all()
 
     def datasync(self, fd: int) -> None:
-        self._open.wait()
+        with self._change:
+            self._change.wait_for(lambda: not self._held or self._let > 0)
+            if self._held:
+                self._let -= 1
         if self.broken:
             raise OSError(errno.EIO, "the disk broke")
         super().datasync(fd)
