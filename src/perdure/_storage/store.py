@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from perdure._base import limits
-from perdure._storage.database import Database, Error, is_critical, translate
+from perdure._storage.database import Database, Error, is_critical, own, translate
 from perdure._storage.output_gate import OutputGate
 from perdure.errors import StorageError, StorageReset
 
@@ -30,6 +31,12 @@ VIOLATION: Final = (
 )
 CANCELED: Final = "SQLite query was canceled because the database was deleted."
 EARLIER_CRITICAL: Final = "Cannot commit transaction due to an earlier SQL critical error"
+SUSPENDED: Final = (
+    "transaction_sync() was still open when its code was suspended by an `await`, which ends the turn: what it had "
+    "written until then was undone. Use `async with ctx.storage.transaction():` around code that waits."
+)
+_UNDO_SAVEPOINTS: Final = own("ROLLBACK TO _cf_level_1")
+_END_SAVEPOINTS: Final = own("RELEASE _cf_level_1")
 
 
 class Owner(Protocol):
@@ -61,6 +68,7 @@ class Store:
         "_salts",
         "_sync_fd",
         "_syncing",
+        "confirmed_inside",
         "critical",
         "cursors",
         "database",
@@ -73,6 +81,8 @@ class Store:
         "journaled",
         "key",
         "kv_exists",
+        "loss",
+        "losses",
         "name",
         "number",
         "owner",
@@ -94,6 +104,9 @@ class Store:
         self.number = number
         self.in_turn = False
         self.depth = 0  # explicit transactions and savepoints that are open
+        self.losses = 0  # how often levels that were open have been undone under their code
+        self.loss = ""  # and why, the last time
+        self.confirmed_inside = False  # the explicit transaction holds a confirmed write
         self.critical: BaseException | None = None
         self.cursors: set[Stepping] = set()  # still stepping: they block checkpoints and closing
         self.iterator: object = None  # the one live kv.list() iterator (KVS-06)
@@ -167,18 +180,37 @@ class Store:
             self.in_turn = True
             assert self.owner is not None, "a write has an object"
             self.owner.turn_opened()
-        if confirmed and not self.depth:
-            self.gate.issue(self.number + 1)
+        if confirmed:
+            if self.in_turn:
+                self.gate.issue(self.number + 1)
+            else:
+                self.confirmed_inside = True  # an explicit transaction closes the gate at its commit (TXN-09)
         return database
 
     def end_turn(self) -> None:
         """Commit the turn's writes at once; a failure resets the object instead of raising."""
         if not self.in_turn:
             return
+        if self.depth:
+            self.lose_levels(SUSPENDED)  # what other events write must not become part of them
         self.in_turn = False
         if self.owner is not None:
             self.owner.open_turn = False
         self.commit()
+
+    def lose_levels(self, reason: str) -> None:
+        """Undo every open transaction and savepoint under its code, which hears *reason* at its end."""
+        self.losses += 1
+        self.loss = reason
+        if not self.in_turn:
+            self.rollback()
+            return
+        assert self.database is not None, "a turn is open"
+        self.depth = 0
+        self.kv_exists = None
+        with suppress(Error):  # then SQLite has undone the whole turn, and the commit tells
+            self.database.run(_UNDO_SAVEPOINTS)
+            self.database.run(_END_SAVEPOINTS)
 
     def commit(self) -> None:
         """COMMIT and hand the new frames to the journal; a failure resets the object instead of raising."""
@@ -235,7 +267,6 @@ class Store:
 
     def rollback(self) -> None:
         """Throw away what the open turn or transaction has written."""
-        self.finalise_cursors()
         if self.database is not None:
             try:
                 self.database.rollback()

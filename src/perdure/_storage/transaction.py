@@ -12,6 +12,7 @@ from perdure._storage.database import Error, own, translate
 from perdure._storage.store import EARLIER_CRITICAL, Store
 from perdure.errors import StorageError
 
+COMMIT_WHILE_NESTED: Final = "Cannot commit an outer transaction while a nested transaction is still running."
 OUTER_WHILE_NESTED: Final = (
     "Cannot roll back an outer transaction while a nested transaction is still running."
 )
@@ -24,7 +25,7 @@ class Transaction:
     Invariant: `store.depth` is the number of levels open; a level ends only as the innermost.
     """
 
-    __slots__ = ("_level", "_store", "_whole", "is_open")
+    __slots__ = ("_level", "_losses", "_store", "_whole", "is_open")
 
     def __init__(self, store: Store, *, whole: bool) -> None:
         """Open a level; *whole*: a transaction of its own if it is the outermost, not part of the turn."""
@@ -36,30 +37,39 @@ class Transaction:
             if store.critical is not None:
                 raise store.critical
             database.begin()
+            store.confirmed_inside = False
         else:
             database = store.begin_write(confirmed=False)
             database.run(own(f"SAVEPOINT _cf_level_{store.depth + 1}"))
         store.depth += 1
         self._level = store.depth
+        self._losses = store.losses
         self.is_open = True
 
     def commit(self) -> None:
         """Keep what this level wrote: for good at the outermost, else as part of the level around it."""
-        self._end()
         store = self._store
+        if not self._is_lost and store.depth != self._level:
+            store.lose_levels(COMMIT_WHILE_NESTED)
+        if self._is_lost:
+            self.abandon()
+            raise StorageError(store.loss)
+        self._end()
         if store.critical is not None:
             raise StorageError(EARLIER_CRITICAL) from store.critical
         if self._whole:
-            store.gate.issue(store.number + 1)
+            if store.confirmed_inside:
+                store.gate.issue(store.number + 1)
             store.commit()
             return
         self._run(f"RELEASE _cf_level_{self._level}")
-        if not store.depth:
-            store.gate.issue(store.number + 1)  # what was written inside is the turn's now, and confirmed
 
     def rollback(self) -> None:
         """Undo what this level, and the levels inside it, wrote."""
         store = self._store
+        if self._is_lost:
+            self.abandon()
+            return
         if store.depth != self._level:
             raise StorageError(OUTER_WHILE_NESTED)
         self._end()
@@ -73,6 +83,10 @@ class Transaction:
         # Statements that still read would make SQLite refuse, or read rows that never were.
         self._run(f"ROLLBACK TO _cf_level_{self._level}")
         self._run(f"RELEASE _cf_level_{self._level}")
+
+    @property
+    def _is_lost(self) -> bool:
+        return self._losses != self._store.losses
 
     def abandon(self) -> None:
         """Forget the level: its store was reset under it."""
