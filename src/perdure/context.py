@@ -79,8 +79,15 @@ class DurableObjectState:
         """
         live = self._live
         live.check_thread("wait_until()")
+        host = live.host
         task = asyncio.ensure_future(finish(awaitable))
-        task.add_done_callback(lambda task: _log_failure(task, live.label, live.host.observer))
+        host.background.add(task)
+
+        def done(task: asyncio.Future[Any]) -> None:
+            host.background.discard(task)
+            _log_failure(task, live.label, host.observer)
+
+        task.add_done_callback(done)
 
     def block_concurrency_while(self, callback: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """

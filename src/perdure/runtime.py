@@ -136,7 +136,6 @@ class Runtime:
         self._disk = disk or RealDisk()
         self._clock = clock or SystemClock()
         self._observer = observer or LogObserver()
-        self._background: set[asyncio.Future[Any]] = set()
         self._folder: DataFolder | None = None
         self._temporary: str | None = None
         self._host: Host | None = None
@@ -240,7 +239,7 @@ class Runtime:
         return lambda live: cls(DurableObjectState(live, self._exports), self._env)
 
     def _context(self) -> ExecutionContext:
-        return ExecutionContext(self._exports, self._background, self._clock, self._observer)
+        return ExecutionContext(self._exports, self._running().background, self._clock, self._observer)
 
     async def stop(self, *, drain_s: float = limits.DRAIN_S) -> None:
         """
@@ -255,10 +254,6 @@ class Runtime:
             self._watchdog.stop()
             self._watchdog = None
         try:
-            if self._background:
-                await asyncio.wait(self._background, timeout=drain_s)
-                for task in self._background:
-                    task.cancel()
             await host.stop(drain_s)
             await host.storage.close()
             await outgoing.close()

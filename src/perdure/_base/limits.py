@@ -43,6 +43,7 @@ CRITICAL_SECTION_DEPTH_MAX: Final = 64  # GATE-16
 IDLE_EVICTION_S: Final = 10.0  # LIFE-04, LIM-17
 WAIT_UNTIL_OBJECT_S: Final = 15 * 60.0  # CTX-07: keeps an object from eviction at most this long
 WAIT_UNTIL_WORKER_S: Final = 30.0  # EP-06: after the response
+EVICTION_WAIT_S: Final = 30.0  # TEST-05: so long a test's eviction waits for what is in progress
 REDIRECTS_MAX: Final = 20
 
 # --- storage engine ----------------------------------------------------------------------------------

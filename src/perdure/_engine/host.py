@@ -28,6 +28,7 @@ SHUTTING_DOWN = "The server is shutting down. Retry the request."
 
 Factory = Callable[[Live], Any]
 _SWEEP_S = 0.1  # objects that fall due together are evicted together
+_END_S = 1.0  # so long tasks that were cancelled have for their `finally` blocks
 
 
 class Space:
@@ -51,6 +52,8 @@ class Space:
         if live is None:
             if self.host.failed is not None:
                 raise self.host.failed
+            if self.host.stopped:
+                raise Disconnected(SHUTTING_DOWN)
             live = self.lives[object_id] = Live(self.host, self, object_id, name)
         return live
 
@@ -72,7 +75,9 @@ class Host:
         running: the object whose code runs at this moment, for the watchdog and for stray writes.
         steps: how many steps of user code have begun.
         context: a copy of it is where each event starts, so that nothing of a caller's leaks in.
+        background: what `wait_until` was given, by objects and workers.
         failed: set when storage failed: no event is taken any more.
+        stopped: no event is taken any more.
     """
 
     def __init__(
@@ -96,7 +101,9 @@ class Host:
         self.context = contextvars.Context()
         self.running: Live | None = None
         self.steps = 0
+        self.background: set[asyncio.Future[Any]] = set()
         self.failed: BaseException | None = None
+        self.stopped = False
         self.spaces: dict[str, Space] = {}
         self._thread_id = threading.get_ident()
         self._idle: list[tuple[float, int, Live]] = []  # a heap by when to look
@@ -166,23 +173,44 @@ class Host:
                 self.on_failure(self.failed)
 
     async def stop(self, drain_s: float) -> None:
-        """Let events in progress finish for up to *drain_s*, then drop every object."""
-        deadline_s = self.clock.monotonic_s() + drain_s
-        while (tasks := [event.task for live in self._lives() for event in live.events]) and (
-            left_s := deadline_s - self.clock.monotonic_s()
-        ) > 0:
-            await asyncio.wait(tasks, timeout=left_s)
+        """Let events and background work finish for up to *drain_s*, then drop every object."""
+        await self._drain(drain_s)
+        self.stopped = True
+        reason = self.failed or Disconnected(SHUTTING_DOWN)
+        left: set[Any] = set(self.background)
         for live in self._lives():
+            left.update(event.task for event in live.events)
+            left.update(task for task in live.tasks if isinstance(task, asyncio.Future))
             if live.open_turn:
                 live.end_turn()
+            if live.broken is not None:
+                continue
             if live.events:
-                live.abort(self.failed or Disconnected(SHUTTING_DOWN))
+                live.abort(reason)
             else:
-                live.evict()
+                live.evict(reason)
+        for task in self.background:
+            task.cancel()
+        left.discard(asyncio.current_task())
+        if left:
+            await asyncio.wait(left, timeout=_END_S)
         if self._sweep is not None:
             self._sweep.cancel()
         if self._factory is not None:
             self._factory.uninstall(self.loop)
+
+    async def _drain(self, drain_s: float) -> None:
+        """Wait until nothing is in progress, *drain_s* at most."""
+        over = self.loop.create_future()
+        timer = self.clock.call_later(drain_s, lambda: None if over.done() else over.set_result(None))
+        while drain_s > 0 and not over.done() and (working := self._in_progress()):
+            all_done = asyncio.ensure_future(asyncio.wait(working))
+            await asyncio.wait([all_done, over], return_when=asyncio.FIRST_COMPLETED)
+            all_done.cancel()
+        timer.cancel()
+
+    def _in_progress(self) -> list[Any]:
+        return [*self.background, *(event.task for live in self._lives() for event in live.events)]
 
     def _lives(self) -> list[Live]:
         return [live for space in self.spaces.values() for live in space.lives.values()]

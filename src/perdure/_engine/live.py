@@ -177,6 +177,8 @@ class Live:
                 self.abort(reset_error(error, self.host.registry))
             raise Aborted from None
         host.running = None
+        if self.broken is not None:  # and somebody caught it
+            raise Aborted
         self.instance = instance
         self.state = lifecycle.move(self.state, lifecycle.RUNNING)
         if self.open_turn:
@@ -336,15 +338,22 @@ class Live:
                 store.finalise_cursors()
             self.host.storage.release(store)
         self.open_turn = False
+        self.instance = None
+        self.gate.clear()
         running = self._current_task()
         for event in list(self.events):
             self._fail(event)
             if event.task is not running:
                 event.task.cancel()
+        self.events.clear()
+        self._cancel_tasks(running)
+        self.host.observer.object_reset(self, error)
+
+    def _cancel_tasks(self, running: Any) -> None:
         for task in list(self.tasks):
             if task is not running:
                 task.cancel()
-        self.host.observer.object_reset(self, error)
+        self.tasks.clear()  # also of those that never began and so never take themselves out
 
     def _current_task(self) -> Any:
         return asyncio.current_task() if self.host.on_loop_thread() else None
@@ -371,13 +380,13 @@ class Live:
         self.state = lifecycle.move(self.state, lifecycle.EVICTED)
         self.broken = error or Disconnected(FREED)  # no step of what it left behind runs any more
         self.space.remove(self)
-        for task in list(self.tasks):
-            task.cancel()
+        self._cancel_tasks(self._current_task())
         store = self._store
         if store is not None:
             store.finalise_cursors()
             self.host.storage.release(store)
         self.instance = None
+        self.gate.clear()
         self.host.observer.object_evicted(self)
 
     def call(

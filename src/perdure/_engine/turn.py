@@ -54,8 +54,6 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
             try:
                 yield from gate.wait(section.get())
             except BaseException as thrown:
-                if live.broken is not None:
-                    break
                 error = thrown  # the code's own, once it may run again
         if live.broken is not None:
             with contextlib.suppress(BaseException):
@@ -72,6 +70,8 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
             if live.open_turn:
                 live.end_turn()
         value = error = None
+        if live.broken is not None:
+            continue  # it ends here, whatever it waits for
         try:
             value = yield yielded
         except BaseException as thrown:

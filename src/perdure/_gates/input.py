@@ -86,6 +86,12 @@ class InputGate:
         section.finished = True
         asyncio.get_running_loop().call_soon(self._hand_back, section)
 
+    def clear(self) -> None:
+        """Forget sections and waiters: the object is gone, and its tasks end by themselves."""
+        self.active = None
+        self._queue.clear()
+        self._waiting.clear()
+
     def _hand_back(self, section: Section) -> None:
         if self.active is not section:
             return

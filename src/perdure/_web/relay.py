@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 from typing import TYPE_CHECKING, Any
 
+from perdure._base.values import copy_exception
 from perdure._web.body import Body
 from perdure._web.message import Message
 
@@ -45,7 +46,11 @@ class _Relayed:
     async def __anext__(self) -> bytes:
         if self._error is not None:
             raise self._error
-        chunk = await self._loop.create_task(self._pull(), context=self._context.copy())
+        try:
+            chunk = await self._loop.create_task(self._pull(), context=self._context.copy())
+        except asyncio.CancelledError:
+            self._raise_if_gone()  # then nobody cancelled the reader
+            raise
         if chunk is None:
             self._end()
             raise StopAsyncIteration
@@ -55,6 +60,11 @@ class _Relayed:
             if store is not None and not store.gate.is_open:
                 await store.gate.wait()
         return chunk
+
+    def _raise_if_gone(self) -> None:
+        task = asyncio.current_task()
+        if self._error is not None and not (task is not None and task.cancelling()):
+            raise self._error from None
 
     async def _pull(self) -> bytes | None:
         # Not StopAsyncIteration: a task cannot end with it.
@@ -72,7 +82,11 @@ class _Relayed:
     def cancel(self) -> Any:
         """The object was reset, or let go: the reader hears why."""
         broken = None if self._live is None else self._live.broken
-        self._error = broken or ConnectionError("The stream ended early: its object is gone.")
+        self._error = (
+            ConnectionError("The stream ended early: its object is gone.")
+            if broken is None
+            else copy_exception(broken)
+        )
         self._end()
 
     def _end(self) -> None:

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
+from perdure._base import limits
 from perdure.errors import PerdureError
 
-__all__ = ["evict_durable_object"]
+if TYPE_CHECKING:
+    from perdure._engine.live import Live
+    from perdure.runtime import Runtime
+
+__all__ = ["evict_all_durable_objects", "evict_durable_object"]
+
+NOT_RUNNING: Final = "Cannot evict Durable Object: it is not currently running."
+STILL_BUSY: Final = "Timed out waiting to evict Durable Object: it still has active references."
+_LOOK_S: Final = 0.001
 
 
 async def evict_durable_object(stub: Any) -> None:
     """
     Drop the object behind *stub* from memory, as idleness would; its data stays (TEST-05).
 
+    Waits up to 30 seconds for what is in progress.
+
     Raises:
-        PerdureError: it is not in memory, or something of it is in progress.
+        PerdureError: it is not in memory, or something of it is still in progress.
     """
-    id = stub.id
-    live = id._space.lives.get(id._bytes)
-    if live is None or live.state != "running":
-        raise PerdureError("Cannot evict Durable Object: it is not currently running.")
-    if live.used_store is not None and not live.used_store.is_durable:
-        await live.used_store.gate.wait(live.used_store.number)
-    if live.events or live.tasks:
-        raise PerdureError("Timed out waiting to evict Durable Object: it still has active references.")
-    live.evict()
+    live = stub.id._space.lives.get(stub.id._bytes)
+    if live is None:
+        raise PerdureError(NOT_RUNNING)
+    await _evict(live)
+
+
+async def evict_all_durable_objects(runtime: Runtime) -> None:
+    """Drop every object of *runtime* that is in memory; see `evict_durable_object`."""
+    for space in runtime._running().spaces.values():
+        for live in list(space.lives.values()):
+            await _evict(live)
+
+
+async def _evict(live: Live) -> None:
+    clock = live.host.clock
+    deadline_s = clock.monotonic_s() + limits.EVICTION_WAIT_S
+    while live.broken is None and not live.is_idle:
+        if clock.monotonic_s() >= deadline_s:
+            raise PerdureError(STILL_BUSY)
+        await asyncio.sleep(_LOOK_S)
+    if live.broken is None:
+        live.evict()
