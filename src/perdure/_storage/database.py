@@ -59,6 +59,7 @@ def own(sql: str) -> str:
 _BEGIN: Final = own("BEGIN")
 _COMMIT: Final = own("COMMIT")
 _ROLLBACK: Final = own("ROLLBACK")
+_NO_ROWS: Final = own("SELECT 1 WHERE 0")
 _SIZE: Final = own("SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
 
 
@@ -259,12 +260,17 @@ class Database:
 
     def read_wal_salts(self) -> bytes:
         """Return the eight bytes that tell frames of this WAL from left-over ones."""
+        self._finish()
         return self._connection.read("main", 1, 16, 8)[1]
 
     def checkpoint(self) -> bool:
         """Move every frame into the database file and empty the WAL; False if a cursor or writer is in the way."""
         with contextlib.suppress(apsw.LockedError, apsw.BusyError):
             if self._connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE) == (0, 0):
+    def _finish(self) -> None:
+        """End the statement that the shared cursor has run last: one that still has rows is in SQLite's way."""
+        self.run(_NO_ROWS)
+
                 self.frames = 0
                 return True
         return False
@@ -272,7 +278,7 @@ class Database:
     def erase(self) -> None:
         """Make the database empty, as an ordinary commit of its own (KVA-16); no transaction may be open."""
         connection = self._connection
-        self.internal = True
+        self._finish()
         # VACUUM attaches a database, which the limits of users forbid.
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 1)
         try:
