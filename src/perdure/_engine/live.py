@@ -334,7 +334,7 @@ class Live:
         if store is not None:
             if store.owner is self:
                 if store.in_turn or store.depth:
-                    store.rollback()
+                    store.rollback(error)
                 store.finalise_cursors()
             self.host.storage.release(store)
         self.open_turn = False

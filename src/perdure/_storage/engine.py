@@ -8,10 +8,11 @@ since the WAL is scratch of this process: the first open of a file in a process 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,13 @@ from perdure._base import limits
 from perdure._base.disk import Disk
 from perdure._storage.database import empty_image
 from perdure._storage.journal.journal import Journal, Source
-from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout, scratch_of
+from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout, is_provisional, scratch_of
 from perdure._storage.store import Store
-from perdure.errors import DataFolderError, StorageFailed
+from perdure.errors import DataFolderError, StorageError, StorageFailed
 
-_PROVISIONAL_BIT: Final = 0o100
+log = logging.getLogger("perdure")
+
+_FRAME_BYTES: Final = limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES
 
 
 class StorageEngine:
@@ -42,6 +45,12 @@ class StorageEngine:
         self._folders: set[str] = set()
         self._syncing = 0
         self._idle: asyncio.Event | None = None
+        # Also with a small journal a store's own share stays small.
+        budget_frames = journal.budget_bytes // _FRAME_BYTES
+        self.checkpoint_frames = min(limits.FRAMES_PER_CHECKPOINT, max(1, budget_frames // 16))
+        """A WAL with so many frames is to be checkpointed."""
+        self.wal_frames_max = min(limits.WAL_FRAMES_MAX, budget_frames // 4)
+        """One with more is, even if that ends a cursor which somebody keeps open."""
         self._number = 0  # no forgotten store had a higher commit: numbers of a key only grow
         self.on_failure: Callable[[BaseException], None] | None = None
         """Told once when nothing can be made durable any more."""
@@ -63,13 +72,7 @@ class StorageEngine:
         self._forget(store)
 
     def _forget(self, store: Store) -> None:
-        if (
-            store.owner is None
-            and store.database is None
-            and store.is_durable
-            and not store.journaled
-            and not store.wants_checkpoint
-        ):
+        if store.is_at_rest:
             self._stores.pop(store.key, None)
             self._number = max(self._number, store.number)
 
@@ -100,18 +103,28 @@ class StorageEngine:
     # --- files ----------------------------------------------------------------------------------------
 
     def prepare_file(self, store: Store) -> bool:
-        """Make sure that the file of *store* is there and sound; return whether it was never synced."""
-        if store.journaled:
-            return store.provisional  # opened before in this process, and its WAL holds commits
-        disk, path = self._disk, store.path
+        """
+        Make sure that the file of *store* is there and sound, before its first open in this process.
+
+        Tells whether the file was never synced.
+        """
+        try:
+            return self._prepare_file(store.path)
+        except OSError as error:
+            raise StorageError(
+                f"{store.path}: the object's database cannot be made: {error.strerror}."
+            ) from error
+
+    def _prepare_file(self, path: str) -> bool:
+        disk = self._disk
         for scratch in scratch_of(path):
             disk.unlink(scratch)
-        mode = disk.mode(path)
-        if mode is not None and not mode & _PROVISIONAL_BIT:
-            if (disk.size(path) or 0) < limits.PAGE_BYTES:
+        mode, size = disk.mode(path), disk.size(path)
+        if not is_provisional(mode, size):
+            if (size or 0) < limits.PAGE_BYTES:
                 raise DataFolderError(
-                    f"{path} is cut short: it was durable once and now holds {disk.size(path)} bytes. Restore it "
-                    "from a backup, or move it away to start this object empty."
+                    f"{path} is cut short: it was durable once and now holds {size} bytes. Restore it from a "
+                    "backup, or move it away to start this object empty."
                 )
             return False
         # Never synced and nothing of it in the journal: whatever is there was never confirmed to anybody.
@@ -136,16 +149,18 @@ class StorageEngine:
     def cut_wal(self, store: Store, frames: int) -> None:
         """Cut the WAL of a closed store to its first *frames* frames."""
         wal = store.path + "-wal"
-        if not frames:
-            self._disk.unlink(wal)
-            return
-        fd = self._disk.open(wal)
         try:
-            self._disk.truncate(
-                fd, limits.WAL_HEADER_BYTES + frames * (limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES)
-            )
-        finally:
-            self._disk.close(fd)
+            if not frames:
+                self._disk.unlink(wal)
+                return
+            fd = self._disk.open(wal)
+            try:
+                self._disk.truncate(fd, limits.WAL_HEADER_BYTES + frames * _FRAME_BYTES)
+            finally:
+                self._disk.close(fd)
+        except OSError as error:
+            # What was lost would come back when the store is opened again: nothing may be opened any more.
+            self.journal.fail(error)
 
     def open_fd(self, path: str) -> int:
         return self._disk.open(path)
@@ -193,11 +208,12 @@ class StorageEngine:
     def _relieve(self, sources: list[Source]) -> None:
         for source in sources:
             store = self._stores.get(source.key)
-            if store is None:
-                continue
-            store.wants_checkpoint = True
-            if store.is_durable and not store.try_checkpoint() and not store.can_close:
-                store.journal_again()
+            if store is not None:
+                store.make_way()
+
+    def checkpoint_failed(self, store: Store, error: BaseException) -> None:
+        """Hear that a store's WAL could not be moved into its file; it is tried again."""
+        log.warning("%s: checkpoint failed, it is tried again: %s", store.path, error)
 
     def _failed(self, error: StorageFailed) -> None:
         if self.on_failure is not None:
@@ -209,13 +225,16 @@ class StorageEngine:
         """Confirm every commit, close every connection; the journal's records stay for the next start."""
         for store in list(self._open.values()):
             store.end_turn()
-        with contextlib.suppress(StorageFailed):  # everybody was told when it happened
-            await self.journal.flush()
-        if self._syncing:
-            self._idle = asyncio.Event()
-            await self._idle.wait()
-        for store in list(self._open.values()):
-            store.close()
-        self._stores.clear()
-        await self.journal.close()
-        self._threads.shutdown()
+        try:
+            with suppress(StorageError):  # whom it concerns was told when it happened
+                await self.journal.flush()
+            while self._syncing:
+                self._idle = asyncio.Event()
+                await self._idle.wait()
+            for store in list(self._open.values()):
+                store.close()
+            self._stores.clear()
+        finally:
+            with suppress(StorageError):
+                await self.journal.close()
+            self._threads.shutdown()

@@ -82,6 +82,19 @@ class OutputGate:
         while waiting and waiting[0][0] <= self.released:
             waiting.popleft()[1](None)
 
+    def take_back(self, number: int, error: BaseException) -> None:
+        """Discard what waits for a commit after *number*: it was promised, and will never be made."""
+        if self.issued > number:
+            self.issued = number
+        waiting = self._waiting
+        taken = [callback for wanted, callback in waiting if wanted > number]
+        if taken:
+            kept = [entry for entry in waiting if entry[0] <= number]
+            waiting.clear()
+            waiting.extend(kept)
+            for callback in taken:
+                callback(error)
+
     def break_(self, error: BaseException) -> None:
         """Discard every waiting output: the writes they depend on are lost (GATE-09)."""
         if self.broken is None:

@@ -7,7 +7,10 @@ Invariants:
 - `number` counts commits; commit n is durable before n + 1 is.
 - A confirmed write closes `gate` for the number its turn will get, before anything else can leave.
 - `journaled` frames of the WAL have been handed to the journal; `durable_frames` of them are durable.
-- When a commit cannot be made or not be made durable, the WAL is cut back to `durable_frames` (`reset`).
+- What the journal holds and what the WAL holds never part. A turn that cannot be committed is lost alone
+  (`lose_turn`): the WAL is cut back to `journaled`, since the journal is making the commits before it durable
+  and whatever comes next must build on them. Only when the journal itself gives commits up (`failed`) is the
+  WAL cut back to `durable_frames`.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import ref
 
 from perdure._base import limits
 from perdure._storage.database import Database, Error, is_critical, own, translate
@@ -30,6 +34,10 @@ VIOLATION: Final = (
     "database in a state where constraints were violated: "
 )
 CANCELED: Final = "SQLite query was canceled because the database was deleted."
+KEPT_TOO_LONG: Final = (
+    "This cursor was kept open while so much was written to the object that its write-ahead log had to be emptied. "
+    "Read a cursor to its end, for instance with to_list(), before writing much."
+)
 EARLIER_CRITICAL: Final = "Cannot commit transaction due to an earlier SQL critical error"
 SUSPENDED: Final = (
     "transaction_sync() was still open when its code was suspended by an `await`, which ends the turn: what it had "
@@ -65,9 +73,11 @@ class Store:
         "_empty",
         "_name_journaled",
         "_pending",
+        "_prepared",
         "_salts",
         "_sync_fd",
         "_syncing",
+        "_whole",
         "confirmed_inside",
         "critical",
         "cursors",
@@ -114,7 +124,8 @@ class Store:
         self.plans: dict[str, Any] = {}
         self.journaled = 0
         self.durable_frames = 0
-        self.provisional = True
+        self.provisional = True  # the file was never synced
+        self._prepared = False  # and this process has looked at it
         self.wants_checkpoint = False
         self.used = True  # since the LRU last looked
         self._pending: deque[tuple[int, int]] = deque()  # (commit, frames in the WAL after it)
@@ -123,6 +134,7 @@ class Store:
         self._name_journaled = False
         self._sync_fd: int | None = None
         self._syncing = False
+        self._whole = 0  # the last commit that was all pages written again
 
     # --- opening and closing --------------------------------------------------------------------------
 
@@ -132,7 +144,9 @@ class Store:
         database = self.database
         if database is None:
             self.engine.make_room()
-            self.provisional = self.engine.prepare_file(self)
+            if not self._prepared:
+                self.provisional = self.engine.prepare_file(self)
+                self._prepared = True
             database = self.database = Database(self.path, self.journaled)
             self.kv_exists = None
             self._salts = None
@@ -145,9 +159,40 @@ class Store:
         return self.gate.released >= self.number
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing of it is open, on its way or still to be done: all there is to know is in its file."""
+        return (
+            self.owner is None
+            and self.database is None
+            and self.is_durable
+            and not self.journaled
+            and not self.wants_checkpoint
+            and not self._syncing
+        )
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether its object should pause, so that a checkpoint finds a moment with every commit durable."""
+        return self.wants_checkpoint and not self.is_durable and not self.depth and not self.has_cursors
+
+    @property
     def can_close(self) -> bool:
         """Whether closing the connection would take nothing from anybody."""
-        return not (self.in_turn or self.depth or self.cursors or self._syncing)
+        return not (self.in_turn or self.depth or self._syncing or self.has_cursors)
+
+    @property
+    def has_cursors(self) -> bool:
+        """Whether a statement is still stepping whose cursor somebody holds; others are ended here."""
+        if not self.cursors:
+            return False
+        # A cursor that was dropped before its end has only us: without these references it is gone.
+        held = [ref(cursor) for cursor in self.cursors]
+        iterator = ref(self.iterator) if self.iterator is not None else None
+        self.cursors.clear()
+        self.iterator = None
+        self.cursors.update(cursor for find in held if (cursor := find()) is not None)
+        self.iterator = iterator() if iterator is not None else None
+        return bool(self.cursors)
 
     def close(self) -> None:
         """Close the connection; the WAL stays as it is, and `open` goes on from there."""
@@ -156,11 +201,14 @@ class Store:
             self.database.close()
             self.database = None
             self.plans.clear()
-        if self._sync_fd is not None:
-            # Not earlier: closing any descriptor of a live database drops this process's locks on it.
+        self._close_sync_fd()
+        self.engine.closed(self)
+
+    def _close_sync_fd(self) -> None:
+        # Not while the database is open: closing any descriptor of it drops this process's locks on it.
+        if self._sync_fd is not None and self.database is None and not self._syncing:
             self.engine.close_fd(self._sync_fd)
             self._sync_fd = None
-        self.engine.closed(self)
 
     def finalise_cursors(self, error: str = "") -> None:
         """End every cursor that still steps; the next use of one raises *error*, or finds it at its end."""
@@ -220,34 +268,28 @@ class Store:
             if self.critical is not None:
                 raise self.critical
             database.commit()
-        except Error as error:
-            detail = translate(error)
-            if is_critical(error):
-                self.break_(StorageReset(str(detail)))
-            else:
-                self.break_(StorageReset(VIOLATION + str(detail)))
-            return
+            self._committed(database)
         except StorageError as error:
-            self.break_(error)
-            return
-        self._committed()
+            self.lose_turn(error)
+        except Exception as error:
+            self.lose_turn(_reset_by(error))
 
-    def _committed(self) -> None:
+    def _committed(self, database: Database) -> None:
         """Hand the frames of the commit that has just happened to the journal."""
-        database = self.database
-        assert database is not None
-        self.number = number = self.number + 1
+        number = self.number + 1
         frames = database.frames
         if frames == self.journaled:
+            self.number = number
             self._commit_nothing(number)
             return
         pieces = database.read_frames(self.journaled, frames)
         self._check(pieces, frames)
+        self.engine.journal.append(self, number, pieces, name=None if self._name_journaled else self.name)
+        self.number = number
         self.journaled = frames
         self._pending.append((number, frames))
-        self.engine.journal.append(self, number, pieces, name=None if self._name_journaled else self.name)
         self._name_journaled = True
-        if frames >= limits.FRAMES_PER_CHECKPOINT:
+        if frames >= self.engine.checkpoint_frames:
             self.wants_checkpoint = True
 
     def _commit_nothing(self, number: int) -> None:
@@ -265,23 +307,26 @@ class Store:
         assert last[8:16] == self._salts, f"frame {frames} of {self.path}-wal is of another WAL"
         assert bytes(last[4:8]) != b"\0\0\0\0", f"frame {frames} of {self.path}-wal ends no commit"
 
-    def rollback(self) -> None:
-        """Throw away what the open turn or transaction has written."""
-        if self.database is not None:
-            try:
-                self.database.rollback()
-            except Error as error:
-                self.break_(StorageReset(str(translate(error))))
-                return
+    def rollback(self, error: BaseException | None = None) -> None:
+        """
+        Throw away what the open turn or transaction has written.
+
+        What was to leave after it never does: what waits for it hears *error*.
+        """
+        self._undo()
+        self.gate.take_back(self.number, error or StorageReset("The writes before this were rolled back."))
+
+    def _undo(self) -> None:
         self.in_turn = False
         self.depth = 0
         self.kv_exists = None
         if self.owner is not None:
             self.owner.open_turn = False
-        if self.gate.issued > self.number and self.gate.broken is None:
-            # The number that the rolled-back turn had promised becomes a commit of nothing.
-            self.number += 1
-            self._commit_nothing(self.number)
+        if self.database is not None:
+            try:
+                self.database.rollback()
+            except Error as error:
+                self.lose_turn(_reset_by(error))
 
     def erase(self) -> None:
         """Empty the database, as a commit of its own; what the open turn had written is gone (KVA-16)."""
@@ -289,25 +334,27 @@ class Store:
         if self.critical is not None:
             raise self.critical
         self.finalise_cursors(CANCELED)
-        self.rollback()
+        # The open turn's number becomes this commit's: what was sent after its writes waits for this one.
+        self._undo()
         self.gate.issue(self.number + 1)
         try:
             database.erase()
-        except Error as error:
-            self.break_(StorageReset(str(translate(error))))
-            raise self.critical or translate(error) from None
+            self._committed(database)
+        except Exception as error:
+            self.lose_turn(error if isinstance(error, StorageError) else _reset_by(error))
+            assert self.critical is not None
+            raise self.critical from None
         self.kv_exists = False
-        self._committed()
 
     def failed_statement(self, error: BaseException) -> None:
-        """Look whether a failed statement took the whole transaction with it (SQL-29), and break if so."""
+        """Look whether a failed statement took the whole transaction with it (SQL-29), and reset if so."""
         if (
             self.database is not None
             and (self.in_turn or self.depth)
             and not self.database.in_transaction
             and self.critical is None
         ):
-            self.break_(StorageReset(str(translate(error))))
+            self.lose_turn(StorageReset(str(translate(error))))
 
     # --- durability: called by the journal ------------------------------------------------------------
 
@@ -329,38 +376,41 @@ class Store:
 
     def failed(self, error: BaseException) -> None:
         """Hear from the journal that commits after the last durable one never will be."""
-        self.break_(error if isinstance(error, StorageError) else StorageReset(str(error)))
-
-    def break_(self, error: BaseException) -> None:
-        """Lose every write after the last durable commit, and reset the object that made them."""
-        if self.critical is not None:
-            return
-        self.critical = error
-        gate, self.gate = self.gate, OutputGate(self.number + 1)
-        owner = self.owner
-        self.reset()
-        gate.break_(error)
-        if owner is not None:
-            owner.storage_broke(error)
-
-    def reset(self) -> None:
-        """Bring the files back to the last durable commit; the next use opens them anew."""
-        if self.database is not None:
-            try:
-                self.finalise_cursors()
-                self.database.rollback()
-            except Error:
-                pass  # the connection goes, and its transaction with it
-        self.close()
-        self.engine.cut_wal(self, self.durable_frames)
-        self.journaled = self.durable_frames
+        gate, self.gate = self.gate, OutputGate(self.number)
         self._pending.clear()
         self._empty.clear()
+        self._go_back(self.durable_frames)
+        self._lost(gate, error if isinstance(error, StorageError) else StorageReset(str(error)))
+
+    def lose_turn(self, error: BaseException) -> None:
+        """Lose what the open turn or transaction wrote, since it cannot be committed, and reset the object."""
+        if self.critical is None:
+            self._go_back(self.journaled)
+            self._lost(None, error)
+
+    def _go_back(self, frames: int) -> None:
+        """Close, and cut the WAL to its first *frames* frames; the next use opens it anew."""
+        if self.database is not None:
+            self.finalise_cursors()
+            with suppress(Error):  # the connection goes, and its transaction with it
+                self.database.rollback()
+        self.close()
+        self.engine.cut_wal(self, frames)
+        self.journaled = frames
         self.in_turn = False
         self.depth = 0
-        self.number += 1
+        self.kv_exists = None
         self._name_journaled = False
-        self.gate.release(self.number)
+
+    def _lost(self, gate: OutputGate | None, error: BaseException) -> None:
+        """Tell everybody who waits for what was lost, the object itself last."""
+        self.critical = error
+        if gate is not None:
+            gate.break_(error)
+        else:
+            self.gate.take_back(self.number, error)
+        if self.owner is not None:
+            self.owner.storage_broke(error)
 
     def attach(self, owner: Owner) -> None:
         """Give the store to a new instance."""
@@ -369,14 +419,33 @@ class Store:
 
     # --- checkpoints ----------------------------------------------------------------------------------
 
+    def make_way(self) -> None:
+        """Let the journal's oldest segments go: by a checkpoint, or by writing the pages to the newest one."""
+        self.wants_checkpoint = True
+        if not self.try_checkpoint() and (self.cursors or self.depth):
+            self._journal_again()
+
     def try_checkpoint(self) -> bool:
-        """Move the WAL into the database file now, if nothing stands in the way; the sync runs in a thread."""
-        if not (self.can_close and self.is_durable) or self.critical is not None:
+        """
+        Move the WAL into the database file now, if nothing stands in the way; the sync runs in a thread.
+
+        Tells whether one is under way.
+        """
+        if self._syncing:
+            return True
+        if self.journaled > self.engine.wal_frames_max and self.has_cursors:
+            self.finalise_cursors(KEPT_TOO_LONG)
+        if not (self.can_close and self.is_durable):
             return False
         database = self.database or self.open()
         if self._sync_fd is None:
             self._sync_fd = self.engine.open_fd(self.path)
-        if not database.checkpoint():
+        try:
+            if not database.checkpoint():
+                return False
+        except Error as error:
+            # The disk is full, or worse: the WAL and the journal still have everything.
+            self.engine.checkpoint_failed(self, error)
             return False
         self.wants_checkpoint = False
         self._salts = None
@@ -389,17 +458,28 @@ class Store:
             if error is None:
                 self.provisional = False
                 self.engine.journal.checkpointed(self, number)
+            self._close_sync_fd()
             self.engine.settled(self)
 
         self.engine.sync_store(self, self._sync_fd, synced)
         return True
 
-    def journal_again(self) -> None:
-        """Write every page changed since the last checkpoint once more, so that old segments can go."""
-        if self.database is None or not self.journaled or self.in_turn or self.depth or not self.is_durable:
+    def _journal_again(self) -> None:
+        """Write every page changed since the last checkpoint once more."""
+        if self.database is None or not self.journaled or self.in_turn or self.gate.released < self._whole:
             return
-        self.number = number = self.number + 1
+        number = self.number + 1
         pieces = self.database.read_frames(0, self.journaled)
-        self._pending.append((number, self.journaled))
-        self.gate.issue(number)
         self.engine.journal.append(self, number, pieces, name=self.name, whole=True)
+        self.number = self._whole = number
+        self._pending.append((number, self.journaled))
+
+
+def _reset_by(error: Exception) -> StorageReset:
+    """Return what callers hear when *error* kept a turn from being committed (SQL-26, SQL-29)."""
+    if not isinstance(error, Error):
+        reset = StorageReset(f"Writes could not be committed: {type(error).__name__}: {error}.")
+        reset.__cause__ = error
+        return reset
+    detail = str(translate(error))
+    return StorageReset(detail if is_critical(error) else VIOLATION + detail)

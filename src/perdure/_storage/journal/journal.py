@@ -198,6 +198,11 @@ class Journal:
         return not self._has_room()
 
     @property
+    def budget_bytes(self) -> int:
+        """How large the log may grow."""
+        return self._budget_bytes
+
+    @property
     def used_bytes(self) -> int:
         """What the log takes of its budget."""
         return self._ledger.used_bytes
