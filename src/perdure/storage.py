@@ -462,7 +462,7 @@ class DurableObjectTransaction:
 
     def _leave(self, *, commit: bool) -> None:
         if self._level.is_open and self._storage._live.broken is None:
-            self._level.commit() if commit else self._level.rollback()
+            self._level.commit() if commit else self._level.give_up()
         self._done = True
 
 
@@ -520,7 +520,7 @@ class SyncTransactionBlock:
         elif error is None:
             level.commit()
         else:
-            level.rollback()
+            level.give_up()
 
 
 # --- what the classes share -----------------------------------------------------------------------------

@@ -590,6 +590,40 @@ async def test_a_savepoint_left_open_by_another_task_fails_the_commit() -> None:
     assert await in_object(work) == (text, text, ["after"])
 
 
+@pytest.mark.rows("TXN-02", "TXN-11")
+async def test_a_savepoint_left_open_by_another_task_does_not_keep_a_failed_transaction_open() -> None:
+    """A failing transaction is undone whatever its tasks hold, and its own error is the one that is seen (TXN-02)."""
+
+    async def work(storage: Any) -> Any:
+        reached, go_on = asyncio.Event(), asyncio.Event()
+
+        async def never_do_this() -> None:
+            with storage.transaction_sync():
+                reached.set()
+                await go_on.wait()
+
+        async def outer() -> None:
+            async with storage.transaction():
+                storage.kv.put("outer", 1)
+                tasks.append(asyncio.create_task(never_do_this()))
+                await reached.wait()
+                raise Oops
+
+        tasks: list[asyncio.Task[None]] = []
+        error = await attempt(outer())
+        go_on.set()
+        other = await attempt(tasks[0])
+        storage.kv.put("after", 1)
+        await storage.sync()
+        return type(error), str(other), list(storage.kv)
+
+    assert await in_object(work) == (
+        Oops,
+        "The transaction around this one failed and was rolled back.",
+        ["after"],
+    )
+
+
 # --- failures ----------------------------------------------------------------------------------------
 
 

@@ -116,14 +116,12 @@ class Database:
         frames: how many frames SQLite reported in the WAL at the last commit.
         internal: while true, statements are the runtime's own and the authorizer lets them pass.
         refused_transaction: a statement was refused because it would begin or end a transaction (SQL-19).
-        alters: a statement was prepared that alters a table; SQLite does not tell the new name beforehand.
     """
 
     __slots__ = (
         "_connection",
         "_cursor",
         "_path",
-        "alters",
         "execute",
         "frames",
         "internal",
@@ -135,8 +133,6 @@ class Database:
         self.frames = frames
         self.internal = True
         self.refused_transaction = False
-        self.alters = False
-        self.alters = False
         self._open()
 
     def _open(self) -> None:
@@ -162,6 +158,8 @@ class Database:
                 f"{self._path} cannot be opened as a database: {error}. It is damaged, or something else holds "
                 "it; restore it from a backup, or move it away to start this object empty."
             ) from error
+        # Tables of modules that are not on the list could be read without ever being created.
+        connection.drop_modules(authorizer.VIRTUAL_TABLES)
         connection.set_wal_hook(self._remember)
         for kind, value in _LIMITS:
             connection.limit(kind, value)
@@ -187,8 +185,6 @@ class Database:
         if action in (authorizer.TRANSACTION, authorizer.SAVEPOINT):
             self.refused_transaction = True
             return authorizer.DENY
-        if action == authorizer.ALTER_TABLE:
-            self.alters = True
         return authorizer.may(action, first, second, database)
 
     # --- transactions ---------------------------------------------------------------------------------
@@ -260,20 +256,20 @@ class Database:
 
     def read_wal_salts(self) -> bytes:
         """Return the eight bytes that tell frames of this WAL from left-over ones."""
-        self._finish()
         return self._connection.read("main", 1, 16, 8)[1]
 
     def checkpoint(self) -> bool:
         """Move every frame into the database file and empty the WAL; False if a cursor or writer is in the way."""
+        self._finish()
         with contextlib.suppress(apsw.LockedError, apsw.BusyError):
             if self._connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE) == (0, 0):
-    def _finish(self) -> None:
-        """End the statement that the shared cursor has run last: one that still has rows is in SQLite's way."""
-        self.run(_NO_ROWS)
-
                 self.frames = 0
                 return True
         return False
+
+    def _finish(self) -> None:
+        """End the statement that the shared cursor has run last: one that still has rows is in SQLite's way."""
+        self.run(_NO_ROWS)
 
     def erase(self) -> None:
         """Make the database empty, as an ordinary commit of its own (KVA-16); no transaction may be open."""

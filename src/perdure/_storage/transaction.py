@@ -13,6 +13,7 @@ from perdure._storage.store import EARLIER_CRITICAL, Store
 from perdure.errors import StorageError
 
 COMMIT_WHILE_NESTED: Final = "Cannot commit an outer transaction while a nested transaction is still running."
+GIVEN_UP: Final = "The transaction around this one failed and was rolled back."
 OUTER_WHILE_NESTED: Final = (
     "Cannot roll back an outer transaction while a nested transaction is still running."
 )
@@ -49,14 +50,14 @@ class Transaction:
     def commit(self) -> None:
         """Keep what this level wrote: for good at the outermost, else as part of the level around it."""
         store = self._store
+        self._close()
+        if store.critical is not None:
+            raise StorageError(EARLIER_CRITICAL) from store.critical
         if not self._is_lost and store.depth != self._level:
             store.lose_levels(COMMIT_WHILE_NESTED)
         if self._is_lost:
-            self.abandon()
             raise StorageError(store.loss)
-        self._end()
-        if store.critical is not None:
-            raise StorageError(EARLIER_CRITICAL) from store.critical
+        store.depth = self._level - 1
         if self._whole:
             if store.confirmed_inside:
                 store.gate.issue(store.number + 1)
@@ -67,22 +68,25 @@ class Transaction:
     def rollback(self) -> None:
         """Undo what this level, and the levels inside it, wrote."""
         store = self._store
-        if self._is_lost:
-            self.abandon()
-            return
-        if store.depth != self._level:
+        if self.is_open and not self._is_lost and store.critical is None and store.depth != self._level:
             raise StorageError(OUTER_WHILE_NESTED)
-        self._end()
-        store.kv_exists = None
-        if store.critical is not None:
+        self._close()
+        if self._is_lost or store.critical is not None:
             return
+        store.depth = self._level - 1
+        store.kv_exists = None
         if self._whole:
             store.rollback()
             return
-        assert store.database is not None
-        # Statements that still read would make SQLite refuse, or read rows that never were.
         self._run(f"ROLLBACK TO _cf_level_{self._level}")
         self._run(f"RELEASE _cf_level_{self._level}")
+
+    def give_up(self) -> None:
+        """Undo what this level wrote because its code failed; levels that other code still holds inside it go too."""
+        store = self._store
+        if not self._is_lost and store.critical is None and store.depth != self._level:
+            store.lose_levels(GIVEN_UP)
+        self.rollback()
 
     @property
     def _is_lost(self) -> bool:
@@ -92,11 +96,10 @@ class Transaction:
         """Forget the level: its store was reset under it."""
         self.is_open = False
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         if not self.is_open:
             raise StorageError("This transaction has ended already.")
         self.is_open = False
-        self._store.depth = self._level - 1
 
     def _run(self, sql: str) -> None:
         store = self._store
