@@ -10,6 +10,7 @@ import pytest
 
 from perdure._cli.main import cli, run_command
 from perdure._config.settings import SETTINGS, of_command
+from perdure._storage.layout import Layout
 
 APP = """\
 from perdure import DurableObject, WorkerEntrypoint
@@ -134,6 +135,8 @@ def test_check_of_a_folder_that_does_not_fit_tells_it(capsys):
         }
     )
     record.write_text(text)
+    objects = pathlib.Path(Layout("state").namespace("app-Counters"))
+    (objects / "00").mkdir(parents=True)
     assert run_command(["check", "--data", "state"]) == 1
     shown = capsys.readouterr().err
     assert "error[config/class-vanished]" in shown
