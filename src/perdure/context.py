@@ -17,7 +17,7 @@ from perdure.namespace import DurableObjectId
 from perdure.storage import DurableObjectStorage
 
 if TYPE_CHECKING:
-    from perdure._base.clock import Clock
+    from perdure._base.clock import Clock, Timer
     from perdure._base.observer import Observer
     from perdure._engine.live import Live
 
@@ -134,7 +134,7 @@ class ExecutionContext:
         props: always an empty dict here.
     """
 
-    __slots__ = ("_background", "_clock", "_observer", "exports", "props")
+    __slots__ = ("_background", "_clock", "_is_over", "_observer", "_tasks", "_timer", "exports", "props")
 
     def __init__(
         self, exports: Exports, background: set[asyncio.Future[Any]], clock: Clock, observer: Observer
@@ -144,30 +144,45 @@ class ExecutionContext:
         self._background = background
         self._clock = clock
         self._observer = observer
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._timer: Timer | None = None
+        self._is_over = False
 
     def wait_until(self, awaitable: Awaitable[Any]) -> None:
         """Let *awaitable* run on after the response, 30 seconds at most; what it raises is logged (EP-06)."""
         task = asyncio.ensure_future(finish(awaitable))
+        self._tasks.add(task)
         self._background.add(task)
-        timer = self._clock.call_later(limits.WAIT_UNTIL_WORKER_S, lambda: _give_up(task, self._observer))
+        task.add_done_callback(self._done)
+        if self._is_over and self._timer is None:
+            self._answered()
 
-        def done(task: asyncio.Future[Any]) -> None:
-            timer.cancel()
-            self._background.discard(task)
-            _log_failure(task, "worker", self._observer)
+    def _done(self, task: asyncio.Future[Any]) -> None:
+        self._tasks.discard(task)
+        self._background.discard(task)
+        if self._timer is not None and not self._tasks:
+            self._timer.cancel()
+            self._timer = None
+        _log_failure(task, "worker", self._observer)
 
-        task.add_done_callback(done)
+    def _answered(self) -> None:
+        """Hear that the handler has returned: its background work has 30 seconds from now on."""
+        self._is_over = True
+        if self._tasks:
+            self._timer = self._clock.call_later(limits.WAIT_UNTIL_WORKER_S, self._give_up)
 
-
-def _give_up(task: asyncio.Future[Any], observer: Observer) -> None:
-    task.cancel()
-    observer.background_failed(
-        "worker",
-        TimeoutError(
-            f"A wait_until() task of a worker was canceled: it ran longer than {limits.WAIT_UNTIL_WORKER_S:.0f} "
-            "seconds. Longer work belongs into a durable object."
-        ),
-    )
+    def _give_up(self) -> None:
+        self._timer = None
+        for task in list(self._tasks):
+            task.cancel()
+            self._observer.background_failed(
+                "worker",
+                TimeoutError(
+                    f"A wait_until() task of a worker was canceled: it ran longer than "
+                    f"{limits.WAIT_UNTIL_WORKER_S:.0f} seconds after the response. Longer work belongs into a "
+                    "durable object."
+                ),
+            )
 
 
 def _log_failure(task: asyncio.Future[Any], label: str, observer: Observer) -> None:

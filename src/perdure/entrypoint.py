@@ -6,16 +6,16 @@ Every call makes an instance of its own (EP-01); values cross by copy, as on a s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from perdure._base.current import current, current_env
 from perdure._base.registry import Registry
 from perdure._base.values import copy, copy_call
 from perdure._engine import methods
-from perdure._engine.failure import for_caller
+from perdure._engine.failure import for_caller, mark
 from perdure._engine.turn import invoke
-from perdure.context import confirmed
+from perdure.context import ExecutionContext, confirmed
 from perdure.errors import PerdureError
 from perdure.namespace import NO_FETCH, no_response
 from perdure.web import Request, Response, copy_request
@@ -24,27 +24,39 @@ from perdure.web import Request, Response, copy_request
 class Entrypoint:
     """Makes instances of a worker class and runs them outside of any object."""
 
-    def __init__(self, worker: type, make: Callable[[], Any], env: Any, registry: Registry) -> None:
+    def __init__(
+        self, worker: type, make_context: Callable[[], ExecutionContext], env: Any, registry: Registry
+    ) -> None:
         self._worker = worker
-        self._make = make
+        self._make_context = make_context
         self._env = env
         self._registry = registry
 
     async def fetch(self, request: Request) -> Response:
         """Answer *request* with a fresh instance, in this task."""
-        current_env.set(self._env)
-        handler = methods.handler(self._make(), "fetch")
-        if handler is None:
-            raise PerdureError(NO_FETCH)
-        response = await invoke(handler, request)
+        response = await self._run(lambda worker: _handler(worker)(request))
         if not isinstance(response, Response):
             raise no_response(response, self._worker.__name__)
         return response
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a public method with a fresh instance, in this task."""
+        return await self._run(lambda worker: methods.call(worker, name, args, kwargs))
+
+    async def _run(self, use: Callable[[Any], Any]) -> Any:
         current_env.set(self._env)
-        return await invoke(methods.call, self._make(), name, args, kwargs)
+        ctx = self._make_context()
+        try:
+            return await invoke(use, self._worker(ctx, self._env))
+        finally:
+            ctx._answered()
+
+
+def _handler(worker: Any) -> Callable[[Request], Any]:
+    handler: Callable[[Request], Any] | None = methods.handler(worker, "fetch")
+    if handler is None:
+        raise PerdureError(NO_FETCH)
+    return handler
 
 
 class EntrypointStub:
@@ -75,14 +87,21 @@ class EntrypointStub:
         # In a context where no object is current: the worker's code is not the object's.
         token = current.set(None)
         try:
-            task = asyncio.get_running_loop().create_task(work)
+            task = asyncio.get_running_loop().create_task(_outcome(work))
         finally:
             current.reset(token)
-        try:
-            return await task
-        except asyncio.CancelledError:
+        result, error = await task
+        if error is not None:
+            raise mark(for_caller(error, self._registry), remote=True) from None
+        return result
+
+
+async def _outcome(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    """Return what came of *work*: in a task of its own, SystemExit and its like would stop the whole loop."""
+    try:
+        return await work, None
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        except BaseException as error:
-            answer = for_caller(error, self._registry)
-            answer.remote = True  # type: ignore[attr-defined]
-            raise answer from None
+        return None, error

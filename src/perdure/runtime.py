@@ -8,7 +8,6 @@ async with Runtime(objects=[Counter], data="data") as rt:
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ from perdure._base import limits
 from perdure._base.clock import Clock, SystemClock
 from perdure._base.current import current_env
 from perdure._base.disk import Disk
-from perdure._base.observer import Observer
+from perdure._base.observer import Observer, shielded
 from perdure._base.registry import Registry
 from perdure._config import record as records
 from perdure._config.names import binding_name
@@ -41,6 +40,7 @@ from perdure._storage.journal.journal import Journal
 from perdure._storage.journal.recovery import recover
 from perdure._telemetry.log import LogObserver
 from perdure.context import DurableObjectState, ExecutionContext, Exports
+from perdure.durable_object import DurableObject
 from perdure.entrypoint import Entrypoint, EntrypointStub
 from perdure.environment import Env
 from perdure.errors import ConfigError, PerdureError
@@ -64,6 +64,27 @@ class _NotRunning:
 
 
 _NOT_RUNNING: Any = _NotRunning()
+
+
+def _by_name(objects: Iterable[type], worker: type | None) -> dict[str, type]:
+    """Return class name → class; an error if these cannot be an application's classes."""
+    classes: dict[str, type] = {}
+    for cls in (*objects, *([] if worker is None else [worker])):
+        if not isinstance(cls, type):
+            raise TypeError(f"A runtime is given classes, and makes the instances itself; got {cls!r}.")
+        if cls is worker and issubclass(cls, DurableObject):
+            raise TypeError(
+                f"The entrypoint name {cls.__name__} refers to a Durable Object class, but the worker must be a "
+                "stateless one: `class Default(WorkerEntrypoint)`."
+            )
+        if classes.setdefault(cls.__name__, cls) is not cls:
+            raise ConfigError(
+                f"Two classes are called {cls.__name__}: {classes[cls.__name__].__module__}.{cls.__name__} and "
+                f"{cls.__module__}.{cls.__name__}. Their objects could not be told apart: rename one of them."
+            )
+    if worker is not None:
+        del classes[worker.__name__]
+    return classes
 
 
 class Runtime:
@@ -115,8 +136,7 @@ class Runtime:
         clock: Clock | None = None,
         observer: Observer | None = None,
     ) -> None:
-        classes = {cls.__name__: cls for cls in (*objects, *(bindings or {}).values())}
-        self._classes = classes
+        self._classes = classes = _by_name((*objects, *(bindings or {}).values()), worker)
         self._bindings = (
             dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
         )
@@ -135,7 +155,7 @@ class Runtime:
         self._on_failure = on_failure
         self._disk = disk or RealDisk()
         self._clock = clock or SystemClock()
-        self._observer = observer or LogObserver()
+        self._observer = shielded(observer or LogObserver())
         self._folder: DataFolder | None = None
         self._temporary: str | None = None
         self._host: Host | None = None
@@ -229,7 +249,7 @@ class Runtime:
         self._exports = Exports(exports)
         if self._worker is not None:
             worker = self._worker
-            self._entrypoint = Entrypoint(worker, lambda: worker(self._context(), env), env, self.registry)
+            self._entrypoint = Entrypoint(worker, lambda: self._context(host), env, self.registry)
             exports[worker.__name__] = EntrypointStub(self._entrypoint, self.registry)
             self._exports = Exports(exports)
         host.context.run(current_env.set, env)
@@ -238,8 +258,8 @@ class Runtime:
     def _factory(self, cls: type) -> Callable[[Live], Any]:
         return lambda live: cls(DurableObjectState(live, self._exports), self._env)
 
-    def _context(self) -> ExecutionContext:
-        return ExecutionContext(self._exports, self._running().background, self._clock, self._observer)
+    def _context(self, host: Host) -> ExecutionContext:
+        return ExecutionContext(self._exports, host.background, self._clock, self._observer)
 
     async def stop(self, *, drain_s: float = limits.DRAIN_S) -> None:
         """

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, cast
 
 from perdure._base.current import Running
+
+log = logging.getLogger("perdure")
 
 
 class Observer:
@@ -30,3 +34,25 @@ class Observer:
 
     def storage_failed(self, error: BaseException) -> None:
         """Nothing can be made durable any more."""
+
+
+def shielded(observer: Observer) -> Observer:
+    """Return *observer* so that it breaks nothing when it fails."""
+    return cast(Observer, _Shield(observer))
+
+
+class _Shield:
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        tell = getattr(self._observer, name)
+
+        def told(*news: Any) -> None:
+            try:
+                tell(*news)
+            except Exception:
+                log.exception("the observer failed in %s()", name)
+
+        self.__dict__[name] = told
+        return told

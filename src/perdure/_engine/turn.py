@@ -71,7 +71,7 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
                 live.end_turn()
         value = error = None
         if live.broken is not None:
-            continue  # it ends here, whatever it waits for
+            continue  # type: ignore[unreachable]  # the step made it so: it ends here, whatever it waits for
         try:
             value = yield yielded
         except BaseException as thrown:

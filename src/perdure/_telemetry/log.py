@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from perdure._base.current import Running
+from perdure._base.exceptions import text_of
 from perdure._base.observer import Observer
 from perdure.errors import Disconnected
 
@@ -16,7 +17,7 @@ class LogObserver(Observer):
     """Writes what nobody else would see."""
 
     def event_failed(self, live: Running, event: Any, error: BaseException) -> None:
-        log.info("%s.%s() raised %s: %s", live.label, event.method, type(error).__name__, error)
+        log.info("%s.%s() raised %s: %s", live.label, event.method, type(error).__name__, text_of(error))
 
     def construct_failed(self, live: Running, error: BaseException) -> None:
         log.warning("%s could not be constructed", live.label, exc_info=error)
@@ -25,7 +26,7 @@ class LogObserver(Observer):
         level = (
             logging.DEBUG if isinstance(error, Disconnected) else logging.WARNING
         )  # stopping is no failure
-        log.log(level, "%s was reset: %s", live.label, error)
+        log.log(level, "%s was reset: %s", live.label, text_of(error))
 
     def background_failed(self, label: str, error: BaseException) -> None:
         log.error("a wait_until() task of %s failed", label, exc_info=error)
