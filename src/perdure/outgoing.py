@@ -42,6 +42,8 @@ _NOT_FORWARDED: Final = frozenset(
 
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+_users: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+"""How many runtimes run on a loop."""
 
 
 async def fetch(input: Request | str, **init: Any) -> Response:
@@ -69,6 +71,20 @@ async def send(request: Request) -> Response:
     except Exception as error:
         raise _translated(error, request) from error
     return _incoming(response, request, client)
+
+
+def join() -> None:
+    """Hear that one more runtime uses the running loop's connections."""
+    loop = asyncio.get_running_loop()
+    _users[loop] = _users.get(loop, 0) + 1
+
+
+async def leave() -> None:
+    """Hear that a runtime ended; the last one closes the loop's connections."""
+    loop = asyncio.get_running_loop()
+    _users[loop] = _users.get(loop, 0) - 1
+    if _users[loop] <= 0:
+        await close()
 
 
 async def close() -> None:

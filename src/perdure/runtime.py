@@ -252,6 +252,7 @@ class Runtime:
             self._entrypoint = Entrypoint(worker, lambda: self._context(host), env, self.registry)
             exports[worker.__name__] = EntrypointStub(self._entrypoint, self.registry)
             self._exports = Exports(exports)
+        outgoing.join()
         host.context.run(current_env.set, env)
         envs._running.append(env)
 
@@ -276,7 +277,7 @@ class Runtime:
         try:
             await host.stop(drain_s)
             await host.storage.close()
-            await outgoing.close()
+            await outgoing.leave()
         finally:
             if self._env is not None:
                 envs._running.remove(self._env)
