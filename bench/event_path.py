@@ -1,7 +1,8 @@
-"""How many functions of ours run for one call that writes a row, and what does each part cost?
+"""
+How many functions of ours run for one call that writes a row, and what does each part cost?
 
-Prints the functions between the worker's call and its result (the hot path of docs/architecture.md), and the
-cost of one copy, one turn without writes, and one durable increment, beside bare SQLite and bare asyncio.
+Alone, `python bench/event_path.py` prints those functions, the hot path of docs/architecture.md; the costs are
+of one copy, one call, one gate and one turn, inside one process, beside bare SQLite and bare asyncio.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import apsw
+from _lib.bench import Bench
+from _lib.table import Row
 
 from perdure import DurableObject, Runtime
 from perdure._base.values import copy_call
@@ -36,6 +39,16 @@ class Item(DurableObject):
 
     async def ping(self) -> int:
         return 1
+
+    async def touch(self) -> None:
+        self.ctx.storage.put("n", 1, allow_unconfirmed=True)
+
+    async def section(self) -> None:
+        await self.ctx.block_concurrency_while(_nothing)
+
+
+async def _nothing() -> None:
+    return None
 
 
 async def timed(run: Callable[[], Awaitable[Any]], calls: int = CALLS) -> float:
@@ -66,15 +79,13 @@ def functions_of_one_call(
     return run
 
 
-async def main() -> None:
-    async with Runtime(objects=[Item], slow_ms=0) as rt:
+async def measure(data: str | None) -> tuple[Counter[str], list[tuple[str, float]]]:
+    """Return the functions of ours in one call that writes a row, and microseconds of the parts."""
+    async with Runtime(objects=[Item], slow_ms=0, data=data) as rt:
         stub = rt.namespace(Item).get_by_name("a")
         for _ in range(200):
             await stub.hit(1)
         seen = await functions_of_one_call(asyncio.get_running_loop(), stub)()
-        print(f"functions of ours in one call that writes a row: {len(seen)}, {sum(seen.values())} calls")
-        for name, count in seen.items():
-            print(f"  {count} x {name}")
 
         began = time.perf_counter()
         for _ in range(CALLS):
@@ -90,27 +101,44 @@ async def main() -> None:
         async def bare_task() -> None:
             await asyncio.get_running_loop().create_task(asyncio.sleep(0))
 
-        task_us = await timed(bare_task)
         rows = [
-            ("copy of (1, 'text')", copy_us),
-            ("floor: a bare task", task_us),
-            ("call without writes", await timed(stub.ping)),
-            ("floor: bare SQLite update", await timed(bare_sqlite)),
-            ("durable increment, one after the other", await timed(lambda: stub.hit(1), 500)),
+            ("a task of asyncio alone", await timed(bare_task)),
+            ("SQLite update in memory alone", await timed(bare_sqlite)),
+            ("one copy, of (1, 'text')", copy_us),
+            ("one call, nothing written", await timed(stub.ping)),
+            ("one call with a critical section", await timed(stub.section)),
+            ("one call with a turn that writes, not waited for", await timed(stub.touch)),
+            ("one call with a durable increment", await timed(lambda: stub.hit(1), 500)),
             (
-                f"durable increment, {AT_ONCE} at once",
+                f"one call with a durable increment, {AT_ONCE} at once",
                 await timed(lambda: asyncio.gather(*[stub.hit(1) for _ in range(AT_ONCE)]), 50) / AT_ONCE,
             ),
         ]
-        print(f"\n{'':45}{'µs':>10}{'x a bare task':>16}")
-        for name, us in rows:
-            print(f"{name:45}{us:10.1f}{us / task_us:16.1f}")
+    return seen, rows
+
+
+def play(bench: Bench) -> list[Row]:
+    rows: dict[str, list[float]] = {}
+    for _ in range(bench.turns):
+        for name, us in run(measure(str(bench.place())))[1]:
+            rows.setdefault(name, []).append(us)
+    return [Row(name, "µs", times) for name, times in rows.items()]
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run *main* on the loop that `perdure serve` would take."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
 
 
 if __name__ == "__main__":
-    try:
-        import uvloop
-
-        uvloop.run(main())
-    except ImportError:
-        asyncio.run(main())
+    seen, rows = run(measure(None))
+    print(f"functions of ours in one call that writes a row: {len(seen)}, {sum(seen.values())} calls")
+    for name, count in seen.items():
+        print(f"  {count} x {name}")
+    print()
+    for name, us in rows:
+        print(f"{name:55}{us:10.1f} µs")

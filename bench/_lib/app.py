@@ -1,0 +1,90 @@
+"""The application under load, for Perdure; `worker.js` is the same for workerd, line by line."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from perdure import DurableObject, Response, WorkerEntrypoint
+
+
+class Plain(DurableObject):
+    async def ping(self):
+        return "pong"
+
+    async def fetch(self, request):
+        return Response("pong")
+
+
+class Item(DurableObject):
+    def __init__(self, ctx, env):
+        super().__init__(ctx, env)
+        self.sql = ctx.storage.sql
+        self.calls = 0
+        self.sql.exec(
+            "CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, body BLOB)"
+        )
+
+    async def add(self):
+        self.calls += 1
+        return self.sql.exec(
+            "INSERT INTO item (id, n) VALUES (0, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n"
+        ).one()["n"]
+
+    async def total(self):
+        return self.sql.exec("SELECT ifnull(max(n), 0) AS n FROM item WHERE id = 0").one()["n"]
+
+    async def read(self, row):
+        return self.sql.exec("SELECT n FROM item WHERE id = ?", row).one()["n"]
+
+    async def seed(self, rows):
+        for row in range(rows):
+            self.sql.exec("INSERT OR REPLACE INTO item (id, n) VALUES (?, ?)", row, row * 7)
+        return rows
+
+    async def fill(self, size):
+        self.sql.exec("INSERT INTO item (n, body) VALUES (?, randomblob(?))", size, size)
+        return size
+
+    async def stored(self):
+        return self.sql.exec("SELECT ifnull(sum(length(body)), 0) AS n FROM item").one()["n"]
+
+    async def calls_heard(self):
+        return self.calls
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        # /<kind>/<name>/<what>[/<number>]
+        _, kind, name, what, *number = urlsplit(request.url).path.split("/")
+        if kind == "none":
+            return Response("none")
+        stub = (self.env.PLAIN if kind == "plain" else self.env.ITEM).get_by_name(name)
+        n = int(number[0]) if number else 0
+        match what:
+            case "ping":
+                return Response(await stub.ping())
+            case "fetch":
+                return await stub.fetch(request)
+            case "add":
+                return Response(str(await stub.add()))
+            case "read":
+                return Response(str(await stub.read(n)))
+            case "total":
+                return Response(str(await stub.total()))
+            case "seed":
+                return Response(str(await stub.seed(n)))
+            case "fill":
+                return Response(str(await stub.fill(n)))
+            case "stored":
+                return Response(str(await stub.stored()))
+            case "calls":
+                return Response(str(await stub.calls_heard()))
+            case "loop-ping":
+                for _ in range(n):
+                    await stub.ping()
+                return Response(str(n))
+            case "loop-add":
+                for _ in range(n):
+                    await stub.add()
+                return Response(str(n))
+        return Response("unknown", status=404)

@@ -1,0 +1,182 @@
+"""The ground a question stands on: servers, load, turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from _lib.servers import HERE, Perdure, Server, Workerd
+from _lib.tools import Tools, say
+
+SETTLE_S = 0.3  # between two measurements: what the one before left to the disk
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a load process saw."""
+
+    requests: int
+    seconds: float
+    errors: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+
+class Bench:
+    """
+    What a question asks for.
+
+    Attributes:
+        quick: fewer turns, shorter, smaller; for a look, not for a number to keep.
+        turns: how often each side is measured; which side begins changes with each turn.
+        seconds: how long a load lasts.
+        server_core, load_core: the cores both servers and the load are bound to; None on one core, or unpinned.
+    """
+
+    def __init__(
+        self, tools: Tools, folder: Path, *, quick: bool, turns: int, seconds: float, pin: bool
+    ) -> None:
+        self.tools = tools
+        self.folder = folder
+        self.quick = quick
+        self.turns = turns
+        self.seconds = seconds
+        cores = sorted(os.sched_getaffinity(0))
+        pinned = pin and len(cores) > 1
+        self.server_core = cores[0] if pinned else None
+        self.load_core = cores[-1] if pinned else None
+        self._made = 0
+
+    # --- servers ----------------------------------------------------------------------------------------
+
+    def place(self) -> Path:
+        """Return a path in the run's folder where nothing is yet."""
+        self._made += 1
+        return self.folder / str(self._made)
+
+    def perdure(self, *, idle_s: float | None = None, command_line: bool = False) -> Perdure:
+        return Perdure(self.place(), self.server_core, idle_s=idle_s, command_line=command_line)
+
+    def workerd(self, *, idle_s: float | None = None) -> Workerd:
+        return Workerd(self.place(), self.server_core, self.tools.workerd, idle_s=idle_s)
+
+    @contextmanager
+    def both(self, *, idle_s: float | None = None) -> Iterator[tuple[Server, Server]]:
+        """Run Perdure and workerd, each on storage of its own; with *idle_s* objects stay in memory so long."""
+        with self.running(self.perdure(idle_s=idle_s), self.workerd(idle_s=idle_s)) as (ours, theirs):
+            yield ours, theirs
+
+    @contextmanager
+    def running(self, *servers: Server) -> Iterator[tuple[Server, ...]]:
+        """Run *servers*; afterwards they and what they stored are gone."""
+        try:
+            for server in servers:
+                server.start()
+            yield servers
+        finally:
+            for server in servers:
+                server.stop()
+                shutil.rmtree(server.folder, ignore_errors=True)
+
+    # --- load -------------------------------------------------------------------------------------------
+
+    def load(
+        self,
+        port: int,
+        pattern: str,
+        *,
+        numbers: int = 1,
+        connections: int = 64,
+        seconds: float | None = None,
+    ) -> Load:
+        """
+        Ask for *pattern* on *port* from some connections at once, for as long as a measurement takes.
+
+        A `%d` in it becomes 0 … *numbers* - 1 in turn; with 0 numbers it only grows. An error ends the run.
+        """
+        seconds = self.seconds if seconds is None else seconds
+        if self.tools.wrk is None:
+            return self._own(
+                {
+                    "port": port,
+                    "pattern": pattern,
+                    "numbers": numbers,
+                    "connections": connections,
+                    "seconds": seconds,
+                }
+            )
+        whole_s = max(1, round(seconds))  # wrk knows no others
+        command = [self.tools.wrk, "-t1", f"-c{connections}", f"-d{whole_s}s", "--timeout", "30s"]
+        command += ["-s", str(HERE / "paths.lua"), f"http://127.0.0.1:{port}", "--", pattern, str(numbers)]
+        return self._checked(self._run(command, ""), pattern)
+
+    def ask(self, port: int, pattern: str, requests: int, *, numbers: int = 0, connections: int = 64) -> Load:
+        """Ask for *pattern* exactly so many times, with the numbers from 0 on."""
+        asked = {"port": port, "pattern": pattern, "numbers": numbers, "connections": connections}
+        return self._own({**asked, "requests": requests})
+
+    def _own(self, asked: dict[str, object]) -> Load:
+        command = [sys.executable, str(HERE / "loader.py")]
+        return self._checked(self._run(command, json.dumps(asked)), str(asked["pattern"]))
+
+    def _run(self, command: list[str], sent: str) -> str:
+        core = self.load_core
+        process = subprocess.run(
+            command,
+            input=sent,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+        )
+        if process.returncode:
+            raise SystemExit(f"the load process failed: {process.stdout}{process.stderr}")
+        return process.stdout
+
+    def _checked(self, output: str, pattern: str) -> Load:
+        load = Load(**json.loads(output.strip().splitlines()[-1]))
+        if load.errors or not load.requests:
+            raise SystemExit(f"{pattern}: {load.errors} errors in {load.requests} requests")
+        return load
+
+    # --- turns ------------------------------------------------------------------------------------------
+
+    def in_turns(
+        self,
+        servers: tuple[Server, ...],
+        measure: Callable[[Server, int], float],
+        *,
+        turns: int | None = None,
+    ) -> list[list[float]]:
+        """
+        Measure each server once a turn, the order reversed every other turn; return a list for each server.
+
+        *measure* gets the server and the number of the turn.
+        """
+        found: list[list[float]] = [[] for _ in servers]
+        for turn in range(turns or self.turns):
+            order = range(len(servers)) if turn % 2 == 0 else reversed(range(len(servers)))
+            for index in order:
+                time.sleep(SETTLE_S)
+                found[index].append(measure(servers[index], turn))
+            say("  " + "   ".join(f"{s.name} {f[-1]:,.4g}" for s, f in zip(servers, found, strict=True)))
+        return found
+
+
+def expect(found: object, wanted: object, what: str) -> None:
+    """End the run if an answer is wrong: a number for a wrong answer is worth nothing."""
+    if found != wanted:
+        raise SystemExit(f"{what}: {found!r} instead of {wanted!r}")

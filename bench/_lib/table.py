@@ -1,0 +1,109 @@
+"""What a question found: rows, ratios, the table."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One measured thing on one or two sides.
+
+    `perdure` and `workerd` have one number for each turn, in the order of the turns; the ratio is the median of
+    the turns' own ratios, since the two halves of a turn met the same machine.
+    """
+
+    name: str
+    unit: str
+    perdure: list[float]
+    workerd: list[float] = field(default_factory=list)
+    aim: str = ""
+    """What the ratio is to be: ">= 3" or "<= 1"; with `aim_of_value` what Perdure's own number is to be."""
+    aim_of_value: bool = False
+    note: str = ""
+
+    @property
+    def ratios(self) -> list[float]:
+        return [ours / theirs for ours, theirs in zip(self.perdure, self.workerd, strict=False) if theirs]
+
+    @property
+    def ratio(self) -> float | None:
+        return statistics.median(self.ratios) if self.ratios else None
+
+    @property
+    def is_reached(self) -> bool | None:
+        """Whether the aim is reached; None if there is none, or nothing to compare."""
+        value = statistics.median(self.perdure) if self.aim_of_value else self.ratio
+        if not self.aim or value is None:
+            return None
+        relation, limit = self.aim.split()
+        return value >= float(limit) if relation == ">=" else value <= float(limit)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "perdure": self.perdure,
+            "workerd": self.workerd,
+            "ratio": self.ratio,
+            "ratios": self.ratios,
+            "aim": self.aim,
+            "reached": self.is_reached,
+            "note": self.note,
+        }
+
+
+_COMPARED = ("", "unit", "Perdure", "workerd", "ratio", "(lowest, highest)", "aim", "reached")
+_ALONE = ("", "unit", "Perdure or alone", "(lowest, highest)")
+_WORDS = frozenset({"", "unit", "aim", "reached", "(lowest, highest)"})
+
+
+def table(rows: list[Row], *, compared: bool = True) -> str:
+    """Return the rows as a Markdown table, in columns for the terminal too."""
+    heads = _COMPARED if compared else _ALONE
+    lines = [heads, *[_compared(row) if compared else _alone(row) for row in rows]]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(heads))]
+    texts = [head in _WORDS for head in heads]
+    marks = [
+        "-" * (width + 2) if text else "-" * (width + 1) + ":"
+        for width, text in zip(widths, texts, strict=True)
+    ]
+    shown = [
+        "| "
+        + " | ".join(c.ljust(w) if t else c.rjust(w) for c, w, t in zip(line, widths, texts, strict=True))
+        + " |"
+        for line in lines
+    ]
+    return "\n".join([shown[0], "|" + "|".join(marks) + "|", *shown[1:]])
+
+
+def _compared(row: Row) -> tuple[str, ...]:
+    ratio = row.ratio
+    return (
+        row.name,
+        row.unit,
+        number(statistics.median(row.perdure)),
+        number(statistics.median(row.workerd)),
+        "" if ratio is None else number(ratio),
+        _spread(row.ratios),
+        row.aim + (f" {row.unit}" if row.aim_of_value else ""),
+        {True: "yes", False: "no", None: ""}[row.is_reached],
+    )
+
+
+def _alone(row: Row) -> tuple[str, ...]:
+    return (row.name, row.unit, number(statistics.median(row.perdure)), _spread(row.perdure))
+
+
+def _spread(values: list[float]) -> str:
+    return f"({number(min(values))}, {number(max(values))})" if len(values) > 1 else ""
+
+
+def number(value: float) -> str:
+    """Return *value* with three digits that count."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value < 10 else f"{value:.1f}"
