@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from perdure._base.current import current
 from perdure._gates.input import Section
+from perdure.errors import RemoteError
 
 if TYPE_CHECKING:
     from perdure._engine.host import Host
@@ -34,10 +35,6 @@ class Aborted(BaseException):
     Not an `Exception`, so that a handler's own `except Exception` does not keep it. Who catches it anyway
     gains nothing: the object's state decides, and its next step never comes.
     """
-
-
-class Outside(Exception):
-    """Carries SystemExit, KeyboardInterrupt and their like out of user code, so that they end only a handler."""
 
 
 @types.coroutine
@@ -107,7 +104,7 @@ async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
         return await drive(coro, live)
     except (SystemExit, KeyboardInterrupt) as error:
         # In a task these two stop the whole loop.
-        raise Outside(f"{type(error).__name__}: {error}") from error
+        raise RemoteError(f"{type(error).__name__}: {error}", type(error).__name__) from error
     except Aborted:
         raise asyncio.CancelledError from None
     finally:
