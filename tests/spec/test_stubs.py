@@ -208,6 +208,22 @@ async def test_a_caller_that_goes_away_interrupts_nothing():
         assert await inside(stub, lambda room: room.ctx.storage.get("finished")) is True
 
 
+@pytest.mark.rows("STB-13")
+async def test_a_stub_can_be_used_wherever_its_loop_runs():
+    """In later events of the object that made it, in other objects, outside."""
+    async with Runtime(objects=[Room, Plain]) as rt:
+        plain, other = rt.env.PLAIN.get_by_name("p"), rt.env.PLAIN.get_by_name("q")
+
+        def make(instance):
+            instance.kept = instance.env.ROOM.get_by_name("x")
+            return instance.kept
+
+        stub = await inside(plain, make)
+        assert await inside(plain, lambda instance: instance.kept.note("a")) == 1
+        assert await inside(other, lambda instance: stub.note("b")) == 2
+        assert await stub.note("c") == 3
+
+
 @pytest.mark.rows("STB-15")
 async def test_a_call_that_nobody_awaits_runs():
     """It started when it was made."""

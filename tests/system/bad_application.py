@@ -206,6 +206,7 @@ class Default(WorkerEntrypoint):
                 raise RAISES[rest[0]]()
             case "slow":
                 await self.victim.slowly()
+                print("worker ended", flush=True)
             case "stream":
                 return await self.victim.fetch("http://x/stream")
             case "body":

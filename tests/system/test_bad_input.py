@@ -174,15 +174,17 @@ def test_malformed_http_harms_nobody(served, what):
     served.goes_on()
 
 
+@pytest.mark.rows("EP-15", "STB-15")
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_client_that_goes_away_interrupts_no_object(served, method):
-    """What the object was doing is done, and stored."""
+def test_a_client_that_goes_away_interrupts_neither_worker_nor_object(served, method):
+    """What they were doing is done, and stored."""
     server = served.server
     began = server.output.count("slow began")
     with connect(server) as connection:
         connection.sendall(f"{method} /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
         server.wait_for("slow began", times=began + 1)
     server.wait_for("slow ended", times=began + 1)
+    server.wait_for("worker ended", times=began + 1)
     served.goes_on()
 
 
