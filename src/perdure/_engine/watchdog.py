@@ -7,6 +7,7 @@ loop's thread on purpose, so a slow statement is as visible here as a slow loop.
 from __future__ import annotations
 
 import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from perdure._engine.live import Live
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
+_LIBRARIES = tuple(
+    {sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
 
 
 class Watchdog:
@@ -61,15 +65,22 @@ class Watchdog:
 
 
 def _users_line(frame: FrameType | None) -> tuple[str, str]:
-    """Return file:line of the innermost frame outside this package, and the outermost user function's name."""
-    place, method = "?", "?"
+    """
+    Return file:line of the innermost frame of the application, and the name of its outermost function.
+
+    What is called in libraries is its caller's line; only where there is no other is it a library's.
+    """
+    place, library, method = "", "", "?"
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith((_PACKAGE, "<")) and "/asyncio/" not in code.co_filename:
-            if place == "?":
-                place = f"{code.co_filename}:{frame.f_lineno}"
+            line = f"{code.co_filename}:{frame.f_lineno}"
+            if code.co_filename.startswith(_LIBRARIES):
+                library = library or line
+            else:
+                place = place or line
             method = code.co_name
-        elif place != "?" and code.co_filename.startswith(_PACKAGE):
+        elif (place or library) and code.co_filename.startswith(_PACKAGE):
             break  # the user's frames end where our driver called them
         frame = frame.f_back
-    return place, method
+    return place or library or "?", method
