@@ -61,6 +61,7 @@ JOURNAL_SEGMENT_FIRST_BYTES: Final = 1 * MIB  # the first one after a start; eac
 JOURNAL_SEGMENTS_FREE_MAX: Final = 2  # segments nobody needs that are kept for reuse
 JOURNAL_BATCH_BYTES_MAX: Final = 8 * MIB  # one batch in memory and under one checksum
 JOURNAL_PENDING_BYTES_MAX: Final = 64 * MIB  # appended and not yet durable: from here on new writers wait
+JOURNAL_BYTES_PER_WRITER: Final = 64 * KIB  # of free room, for each writer let in at once when it was full
 JOURNAL_PRESSURE_SOURCES_MAX: Final = 8  # stores asked to checkpoint at one time
 JOURNAL_PRESSURE_INTERVAL_S: Final = 0.05  # how often they are asked again while the journal is too full
 SLOW_STEP_MS: Final = 250  # the watchdog speaks when one step blocks the loop longer

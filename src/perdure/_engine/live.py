@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
@@ -49,8 +50,10 @@ class Live:
     """See the module; made by `Space.live`, one for each id at a time."""
 
     __slots__ = (
+        "_held",
         "_store",
         "broken",
+        "crowded",
         "events",
         "gate",
         "host",
@@ -79,6 +82,8 @@ class Live:
         self.tasks: set[Any] = set()
         self.idle_since_s = 0.0
         self.in_idle_queue = False
+        self.crowded = False  # its writes outrun the disk
+        self._held: deque[asyncio.Future[None]] = deque()
         self._store: Store | None = None
 
     @property
@@ -98,19 +103,19 @@ class Live:
     async def serve(self, event: Event) -> None:
         """Run *event*: construct if need be, wait for the gate, call, commit, wait for durability, answer."""
         try:
+            if self.crowded or self.host.storage.journal.is_full:
+                self.crowded = True
+                await self.hold()
             if self.instance is None:
                 self.construct()
-            store = self._store
-            if store is not None:
-                room = store.engine.journal.room()
-                if room is not None or store.wants_checkpoint:
-                    await self._make_way(store, room)
             result = await drive(invoke(event.run, self.instance), self)
             if self.broken is None:
                 value = event.pack(result)
                 store = self._store
-                if store is not None and not store.gate.is_open:
-                    await store.gate.wait()
+                if store is not None:
+                    store.touch()
+                    if not store.gate.is_open:
+                        await store.gate.wait()
                 if not event.future.done():
                     event.future.set_result(value)
         except BaseException as error:
@@ -151,13 +156,38 @@ class Live:
             return answer
         return mark(answer, remote=True, durable_object_id=self.id.hex())
 
-    async def _make_way(self, store: Store, room: asyncio.Future[None] | None) -> None:
-        """Hold this delivery until the journal has room, and until the store's last commit is durable."""
-        while room is not None:
-            await room
-            room = store.engine.journal.room()
-        if store.wants_checkpoint and not store.is_durable:
-            await store.gate.wait(store.number)
+    # --- too many writes ------------------------------------------------------------------------------
+
+    def hold(self) -> asyncio.Future[None]:
+        """Return what the next step of this object's code waits for while `crowded`; steps go on in order."""
+        future: asyncio.Future[None] = self.host.loop.create_future()
+        self._held.append(future)
+        if len(self._held) == 1:
+            self._let_go_on()
+        return future
+
+    def _let_go_on(self, _: object = None) -> None:
+        """Wake the first held step if the journal has room and the store needs no checkpoint; else ask later."""
+        store = self._store
+        if self.broken is None:
+            room = self.host.storage.journal.room()
+            if room is not None:
+                room.add_done_callback(self._let_go_on)
+                return
+            if store is not None and store.is_crowded:
+                store.gate.when(store.number, self._let_go_on)
+                return
+        future = self._held[0]
+        if not future.done():
+            future.set_result(None)
+        self.host.loop.call_soon(self._went_on)  # after that step
+
+    def _went_on(self) -> None:
+        self._held.popleft()
+        if self._held:
+            self._let_go_on()
+        else:
+            self.crowded = self._store is not None and self._store.is_crowded
 
     # --- the start ------------------------------------------------------------------------------------
 
@@ -220,8 +250,11 @@ class Live:
     def end_turn(self) -> None:
         """Commit the open turn, if there is one."""
         self.open_turn = False
-        if self._store is not None:
-            self._store.end_turn()
+        store = self._store
+        if store is not None:
+            store.end_turn()
+            if store.is_crowded or self.host.storage.journal.is_full:
+                self.crowded = True
 
     def storage_broke(self, error: BaseException) -> None:
         """Hear from the store that writes were lost."""

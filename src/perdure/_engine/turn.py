@@ -73,6 +73,11 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
             value = yield yielded
         except BaseException as thrown:
             error = thrown
+        if live.crowded and gate.active is None:  # a section goes on: others may be waiting for its end
+            try:
+                yield from live.hold()
+            except BaseException as thrown:
+                error = thrown
 
 
 async def finish(result: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -39,10 +38,14 @@ class StorageEngine:
         self._layout = layout
         self.journal = journal
         self._stores: dict[bytes, Store] = {}
-        self._open: OrderedDict[bytes, Store] = OrderedDict()
+        self._open: dict[bytes, Store] = {}
+        self.uses = 0
+        """Counts uses of stores: a clock for which was used last."""
         self._open_stores_max = open_stores_max
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="perdure-sync")
         self._folders: set[str] = set()
+        self._durable_folders: set[str] = set()
+        """Folders whose own names were synced by this process."""
         self._syncing = 0
         self._idle: asyncio.Event | None = None
         # Also with a small journal a store's own share stays small.
@@ -83,16 +86,16 @@ class StorageEngine:
 
     def make_room(self) -> None:
         """Close least recently used connections, so that one more may open."""
-        tried = 0
-        while len(self._open) >= self._open_stores_max and tried < len(self._open):
-            tried += 1
-            key, store = next(iter(self._open.items()))
-            self._open.move_to_end(key)
-            if store.used or not store.can_close:
-                store.used = False  # a second chance: it goes the next time round if nothing used it
-                continue
-            store.close()
-            self._forget(store)
+        if len(self._open) < self._open_stores_max:
+            return
+        wanted = max(1, self._open_stores_max // 20)  # several at a time: sorting costs as much as a few
+        for store in sorted(self._open.values(), key=_last_use):
+            if store.can_close:
+                store.close()
+                self._forget(store)
+                wanted -= 1
+                if not wanted:
+                    break
 
     def opened(self, store: Store) -> None:
         self._open[store.key] = store
@@ -175,14 +178,18 @@ class StorageEngine:
         loop = asyncio.get_running_loop()
         disk = self._disk
         is_new = store.provisional
-        folders = self._layout.store_folders(store.key)
+        own_folder, *above = self._layout.store_folders(store.key)
+        known = self._durable_folders
 
         def work() -> None:
             if is_new:
                 disk.chmod(fd, SYNCED_MODE)  # before the sync, so that one sync covers both
                 disk.fsync(fd)
-                for folder in folders:
-                    disk.sync_folder(folder)
+                disk.sync_folder(own_folder)
+                if own_folder not in known:
+                    for folder in above:
+                        disk.sync_folder(folder)
+                    known.add(own_folder)
             else:
                 disk.datasync(fd)
 
@@ -238,3 +245,7 @@ class StorageEngine:
             with suppress(StorageError):
                 await self.journal.close()
             self._threads.shutdown()
+
+
+def _last_use(store: Store) -> int:
+    return store.used

@@ -127,7 +127,7 @@ class Store:
         self.provisional = True  # the file was never synced
         self._prepared = False  # and this process has looked at it
         self.wants_checkpoint = False
-        self.used = True  # since the LRU last looked
+        self.used = 0  # when it was used last, by the engine's count
         self._pending: deque[tuple[int, int]] = deque()  # (commit, frames in the WAL after it)
         self._empty: set[int] = set()  # commits that wrote nothing, durable with the one before
         self._salts: bytes | None = None
@@ -140,9 +140,9 @@ class Store:
 
     def open(self) -> Database:
         """Return the open database, opening it on first use."""
-        self.used = True
         database = self.database
         if database is None:
+            self.touch()
             self.engine.make_room()
             if not self._prepared:
                 self.provisional = self.engine.prepare_file(self)
@@ -152,6 +152,11 @@ class Store:
             self._salts = None
             self.engine.opened(self)
         return database
+
+    def touch(self) -> None:
+        """Note that it is in use, so that others are closed before it."""
+        engine = self.engine
+        self.used = engine.uses = engine.uses + 1
 
     @property
     def is_durable(self) -> bool:

@@ -8,6 +8,7 @@ good.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -85,7 +86,7 @@ class Journal:
         self._sources: dict[bytes, Source] = {}
         """Those that need a segment: the others are known by their commits that are on the way, or forgotten."""
         self._pending_bytes = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._asking: asyncio.TimerHandle | None = None
         self._started = False
         self._closed = False
@@ -169,6 +170,8 @@ class Journal:
             self._sources.pop(source.key, None)
         self._reclaim()
         self._ease()
+        if self._is_pressed():
+            self._ask()  # the next store takes this one's place
 
     def fail(self, error: BaseException) -> None:
         """Give up for good: a store's own file could not be synced, and its records here may be gone."""
@@ -315,24 +318,34 @@ class Journal:
             self._loop.call_soon_threadsafe(self._break, error)
 
     def _has_room(self) -> bool:
+        # What was appended and is not written yet will take its part of the budget too.
         return (
             self.failed is not None
             or self._closed
             or (
-                self._ledger.used_bytes < self._budget_bytes
+                self._ledger.used_bytes + self._pending_bytes < self._budget_bytes
                 and self._pending_bytes < limits.JOURNAL_PENDING_BYTES_MAX
             )
         )
 
     def _let_in(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
+        """Wake writers, no more at once than the room is for; the others follow when these have written."""
+        if not self._has_room():
+            return
+        free_bytes = self._budget_bytes - self._ledger.used_bytes - self._pending_bytes
+        count = len(self._waiting)
+        if self.failed is None and not self._closed:
+            count = min(count, max(1, free_bytes // limits.JOURNAL_BYTES_PER_WRITER))
+        for _ in range(count):
+            waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+        if self._waiting:
+            self._loop.call_soon(self._let_in)
 
     def _ease(self) -> None:
         """Wake writers when there is room again; ask for checkpoints when half of the budget is gone."""
-        if self._waiting and self._has_room():
+        if self._waiting:
             self._let_in()
         if self._asking is None and self._is_pressed():
             self._ask()
@@ -341,7 +354,9 @@ class Journal:
         return self._ledger.used_bytes * 2 > self._budget_bytes and not self._closed and self.failed is None
 
     def _ask(self) -> None:
-        self._asking = None
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
         if self.on_pressure is None or not self._is_pressed():
             return
         keys = self._ledger.oldest(limits.JOURNAL_PRESSURE_SOURCES_MAX)
