@@ -88,7 +88,17 @@ class DurableObjectStorage:
     def get(
         self,
         key: str,
-        default: T | None = None,
+        default: T,
+        *,
+        type: type[T],
+        allow_concurrency: bool = False,
+        no_cache: bool = False,
+    ) -> Done[T]: ...
+    @overload
+    def get(
+        self,
+        key: str,
+        default: None = None,
         *,
         type: type[T],
         allow_concurrency: bool = False,
@@ -339,7 +349,9 @@ class SyncKvStorage:
     @overload
     def get(self, key: str, default: Any = None, *, type: None = None) -> Any: ...
     @overload
-    def get(self, key: str, default: T | None = None, *, type: type[T]) -> T | None: ...
+    def get(self, key: str, default: T, *, type: type[T]) -> T: ...
+    @overload
+    def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
     def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
         """Return the value of *key*, or *default* (KVS-02)."""
         return _get_one(self._live, _checked(key, "get", "SyncKvStorage"), default, type)
