@@ -169,6 +169,8 @@ class Host:
         if self.failed is None:
             self.failed = error if isinstance(error, StorageFailed) else StorageFailed(str(error))
             self.observer.storage_failed(self.failed)
+            for live in self._lives():
+                live.abort(self.failed)  # also those that store nothing: no call is answered any more
             if self.on_failure is not None:
                 self.on_failure(self.failed)
 
