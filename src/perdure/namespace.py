@@ -221,9 +221,11 @@ class DurableObjectStub:
         else:
 
             def let_out(error: BaseException | None) -> None:
+                if event.future.done():
+                    return  # the caller gave up before the call left
                 if error is None:
                     self._deliver(event)
-                elif not event.future.done():
+                else:
                     event.future.cancel()  # the caller is being reset: nobody waits any more
 
             store.gate.when(store.gate.issued, let_out)

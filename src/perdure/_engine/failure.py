@@ -22,6 +22,8 @@ def for_caller(error: BaseException, registry: Registry | None = None) -> BaseEx
     """
     if not isinstance(error, Exception):
         return remote_error(error)
+    if isinstance(error, StopIteration):  # no future can carry it; a coroutine turns it into this one, too
+        return RuntimeError("The object's code raised StopIteration: next() had nothing to return.")
     return copy_exception(error, registry)
 
 

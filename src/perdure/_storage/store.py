@@ -372,9 +372,10 @@ class Store:
         pending = self._pending
         while pending and pending[0][0] <= number:
             self.durable_frames = pending.popleft()[1]
-        while self._empty and number + 1 in self._empty:
-            number += 1
-            self._empty.discard(number)
+        if self._empty:
+            while number + 1 in self._empty:
+                number += 1
+            self._empty = {later for later in self._empty if later > number}
         self.gate.release(number)
         if self.wants_checkpoint and self.is_durable:
             self.try_checkpoint()

@@ -47,7 +47,7 @@ class _Relayed:
         if self._error is not None:
             raise self._error
         try:
-            chunk = await self._loop.create_task(self._pull(), context=self._context.copy())
+            chunk = await self._loop.create_task(self._pull(), context=self._context)
         except asyncio.CancelledError:
             self._raise_if_gone()  # then nobody cancelled the reader
             raise
@@ -77,7 +77,7 @@ class _Relayed:
     async def aclose(self) -> None:
         if self._error is None:
             self._end()
-            await self._loop.create_task(self._body.aclose(), context=self._context.copy())
+            await self._loop.create_task(self._body.aclose(), context=self._context)
 
     def cancel(self) -> Any:
         """The object was reset, or let go: the reader hears why."""
