@@ -109,13 +109,24 @@ class SqlCursor:
 
     @property
     def rows_read(self) -> int:
-        """Rows that SQLite has produced so far (SQL-13)."""
-        return self._cursor.rows_read
+        """
+        Rows that the statement has read so far, as Cloudflare counts them (SQL-13).
+
+        Each row of a table or index that was looked at counts, also one that did not match. The statement is
+        always one row ahead (SQL-14). The number is worked out when it is asked for, by running a query once
+        more: ask before changing what it read. It is exact for what most applications do; with GROUP BY,
+        UNION, window functions and changes of the schema it may be a little off.
+        """
+        return self._cursor.counts.read
 
     @property
     def rows_written(self) -> int:
-        """Rows that the statement wrote, those of triggers included (SQL-13)."""
-        return self._cursor.rows_written
+        """
+        Rows that the statement wrote, as Cloudflare counts them: one for each row and each entry in an index.
+
+        Exact except for partial indexes, triggers on tables with AUTOINCREMENT, and changes of the schema.
+        """
+        return self._cursor.counts.written
 
 
 class RawRows:

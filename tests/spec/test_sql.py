@@ -585,3 +585,20 @@ async def test_returning_gives_what_was_written() -> None:
 async def test_text_in_double_quotes_is_text() -> None:
     """A double-quoted name that nothing bears is a string literal (SQL-31)."""
     assert await rows('SELECT "not a column"') == [("not a column",)]
+
+
+@pytest.mark.rows("SQL-34", "SQL-35")
+@pytest.mark.parametrize(
+    "change", ["DROP TABLE t", "DROP INDEX i", "ALTER TABLE t DROP COLUMN b", "ALTER TABLE t RENAME TO u"]
+)
+async def test_the_schema_can_be_changed_after_a_key_was_read(change: str) -> None:
+    """What the runtime reads for itself is in nobody's way (SQL-34)."""
+
+    def work(storage: Any) -> Any:
+        storage.sql.exec("CREATE TABLE t (a, b); CREATE INDEX i ON t (a)")
+        storage.kv.put("k", 1)
+        seen = storage.kv.get("k"), "k" in storage.kv, len(storage.kv), storage.sql.database_size > 0
+        storage.sql.exec(change)
+        return seen, storage.kv.get("k")
+
+    assert await in_object(work) == ((1, True, 1, True), 1)

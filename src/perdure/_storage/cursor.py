@@ -23,6 +23,9 @@ from perdure._storage.database import (
     own,
     translate,
 )
+from perdure._storage.metering import meter
+from perdure._storage.metering.meter import Watched
+from perdure._storage.metering.walk import Counts
 from perdure._storage.store import Store
 from perdure.errors import SqlError, StorageError
 
@@ -47,6 +50,9 @@ _PLANS_MAX: Final = 200
 _EMPTY_AT_END: Final = re.compile(
     r";\s*;\s*$"
 )  # SQLite's binding takes empty statements in with the one before
+_CHANGES_ROWS: Final = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:insert|replace|update|delete|with)\b", re.IGNORECASE | re.DOTALL
+)
 _SPACE: Final = " \t\r\n\f\v"
 
 
@@ -60,21 +66,44 @@ class Plan(NamedTuple):
     """It may give rows."""
     alters: bool
     """It may alter a table, perhaps its name."""
+    changes_schema: bool
+    """It is no INSERT, REPLACE, UPDATE or DELETE."""
 
 
 class SqlCursor:
     """The rows of the last statement of one `execute`, in step with SQLite."""
 
-    __slots__ = ("__weakref__", "_ahead", "_cursor", "_error", "_store", "names", "rows_read", "rows_written")
+    __slots__ = (
+        "__weakref__",
+        "_ahead",
+        "_bindings",
+        "_counted",
+        "_cursor",
+        "_error",
+        "_given",
+        "_is_at_end",
+        "_kept",
+        "_plan",
+        "_store",
+        "changes",
+        "names",
+        "watched",
+    )
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, plan: Plan, bindings: Sequence[Any]) -> None:
         self._store = store
+        self._plan = plan
+        self._bindings = bindings
         self._cursor: BaseCursor | None = None
         self._ahead: tuple[Any, ...] | None = None
         self._error = ""
+        self._given = 0
+        self._kept = 0  # rows of RETURNING
+        self._is_at_end = False
+        self._counted: tuple[int, bool, Counts] | None = None
         self.names: tuple[str, ...] = ()
-        self.rows_read = 0
-        self.rows_written = 0
+        self.changes = 0  # rows that SQLite counted as changed, those of triggers and foreign keys included
+        self.watched: Watched | None = None  # of a writing statement that was
 
     def next_row(self) -> tuple[Any, ...] | None:
         """Return the next row, or None at the end."""
@@ -104,14 +133,39 @@ class SqlCursor:
             self._store.failed_statement(error)
             raise _explain(error) from None
         if row is None:
-            self._cursor = None
-            self._store.cursors.discard(self)
+            self.end()
         else:
-            self.rows_read += 1
+            self._given += 1
 
-    def keep_rows(self, rows: Iterator[tuple[Any, ...]]) -> None:
+    def end(self) -> None:
+        """Note that the statement has come to its end."""
+        self._cursor = None
+        self._is_at_end = True
+        self._store.cursors.discard(self)
+
+    @property
+    def counts(self) -> Counts:
+        """Rows read and written so far (SQL-13); the statement has always read one row ahead (SQL-14)."""
+        known = self._counted
+        if known is not None and known[:2] == (self._given, self._is_at_end):
+            return known[2]
+        counts = self._count()
+        self._counted = (self._given, self._is_at_end, counts)
+        return counts
+
+    def _count(self) -> Counts:
+        database, plan = self._store.database, self._plan
+        if database is None or self._store.critical is not None:
+            return Counts(self._given, self.changes)
+        database.is_metered = True
+        if plan.reads_only:
+            return meter.of_reading(database, plan.sql, self._bindings, self._given, finished=self._is_at_end)
+        return meter.of_writing(database, plan.sql, self._bindings, self._kept, self.changes, self.watched)
+
+    def keep_rows(self, rows: list[tuple[Any, ...]]) -> None:
         """Take rows that were read to the end already: those of a writing statement (SQL-02)."""
-        self._cursor = _Kept(rows)  # type: ignore[assignment]
+        self._kept = len(rows)
+        self._cursor = _Kept(iter(rows))  # type: ignore[assignment]
         self._step(self._cursor)  # type: ignore[arg-type]
 
     def finalise(self, error: str = "") -> None:
@@ -147,11 +201,11 @@ def execute(store: Store, text: str, bindings: Sequence[Any]) -> SqlCursor:
     known: list[Plan] | None = store.plans.get(text)
     if known is not None:
         for plan in known[:-1]:
-            _run(store, database, plan, ()).finalise()
+            _run(store, database, plan, (), is_new=False).finalise()
         plan = known[-1]
         if plan.parameters != len(bindings):
             raise SqlError(WRONG_BINDINGS)
-        return _run(store, database, plan, bindings)
+        return _run(store, database, plan, bindings, is_new=False)
     return _execute_new(store, database, text, bindings)
 
 
@@ -167,7 +221,7 @@ def _execute_new(store: Store, database: Database, text: str, bindings: Sequence
                 raise SqlError(WRONG_BINDINGS)
         elif plan.parameters:
             raise SqlError(BINDINGS_BEFORE_LAST)
-        cursor = _run(store, database, plan, bindings if is_last else ())
+        cursor = _run(store, database, plan, bindings if is_last else (), is_new=is_last)
         plans.append(plan)
         if is_last and _EMPTY_AT_END.search(plan.sql):
             raise SqlError(NO_STATEMENT)
@@ -189,9 +243,14 @@ def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
     def tracer(cursor: BaseCursor, sql: str, _: object) -> bool:
         nonlocal found
         if cursor.has_vdbe:
-            alters = not cursor.is_readonly and "alter" in sql.lower()
+            writes = not cursor.is_readonly
             found = Plan(
-                sql, cursor.is_readonly, cursor.bindings_count, bool(cursor.get_description()), alters
+                sql,
+                not writes,
+                cursor.bindings_count,
+                has_columns=bool(cursor.get_description()),
+                alters=writes and "alter" in sql.lower(),
+                changes_schema=writes and not _CHANGES_ROWS.match(sql),
             )
         return False  # only parsed, not run
 
@@ -219,11 +278,11 @@ def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
     return found, text[len(found.sql) :]
 
 
-def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any]) -> SqlCursor:
-    result = SqlCursor(store)
+def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any], *, is_new: bool) -> SqlCursor:
+    result = SqlCursor(store, plan, bindings)
     cursor = database.cursor()
     if not plan.reads_only:
-        return _run_write(store, plan, bindings, result, cursor)
+        return _run_write(store, plan, bindings, result, cursor, is_new)
     database.internal = False
     try:
         cursor.execute(plan.sql, bindings)
@@ -232,6 +291,7 @@ def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any]) 
         except COMPLETE:
             if plan.has_columns:
                 result.names = _names(database, plan)
+            result.end()
             return result
     except (Error, UnicodeError, OverflowError) as error:
         store.failed_statement(error)
@@ -245,41 +305,56 @@ def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any]) 
 
 
 def _run_write(
-    store: Store, plan: Plan, bindings: Sequence[Any], result: SqlCursor, cursor: BaseCursor
+    store: Store, plan: Plan, bindings: Sequence[Any], result: SqlCursor, cursor: BaseCursor, is_new: bool
 ) -> SqlCursor:
     database = store.begin_write()
-    if plan.alters:
-        return _run_alter(store, database, plan, bindings, result, cursor)
-    changes = database.total_changes()
-    database.internal = False
-    try:
-        cursor.execute(plan.sql, bindings)
-        try:
-            result.names = tuple([column[0] for column in cursor.get_description()])
-        except COMPLETE:
-            if plan.has_columns:
-                result.names = _names(database, plan)
-        else:
-            # Rows of RETURNING that nobody reads would keep the statement, and so the commit, open.
-            result.keep_rows(iter(_bounded(cursor)))
-    except (Error, UnicodeError, OverflowError) as error:
-        store.failed_statement(error)
-        store.kv_exists = None
-        raise _explain(error) from None
-    finally:
-        database.internal = True
-    result.rows_written = database.total_changes() - changes
+    before = database.total_changes()
+    if is_new or plan.changes_schema or database.is_metered:
+        result.watched = watched = Watched()
+        if plan.changes_schema:
+            database.finish()
+            watched.listing = meter.explain(database, plan.sql, bindings)
+        with meter.Watching(database) as watching:
+            _write(store, database, plan, bindings, result, cursor)
+        result.changes = database.total_changes() - before
+        watched.figures = watching.figures(plan.sql, result.changes)
+    else:
+        _write(store, database, plan, bindings, result, cursor)
+        result.changes = database.total_changes() - before
     return result
 
 
-def _run_alter(
+def _write(
     store: Store,
     database: Database,
     plan: Plan,
     bindings: Sequence[Any],
     result: SqlCursor,
     cursor: BaseCursor,
-) -> SqlCursor:
+) -> None:
+    if plan.alters:
+        _alter(store, database, plan, bindings, cursor)
+        return
+    database.internal = False
+    try:
+        cursor.execute(plan.sql, bindings)
+        if plan.has_columns:
+            try:
+                result.names = tuple([column[0] for column in cursor.get_description()])
+            except COMPLETE:
+                result.names = _names(database, plan)
+            else:
+                # Rows of RETURNING that nobody reads would keep the statement, and so the commit, open.
+                result.keep_rows(_bounded(cursor))
+    except (Error, UnicodeError, OverflowError) as error:
+        store.failed_statement(error)
+        store.kv_exists = None
+        raise _explain(error) from None
+    finally:
+        database.internal = True
+
+
+def _alter(store: Store, database: Database, plan: Plan, bindings: Sequence[Any], cursor: BaseCursor) -> None:
     """Run ALTER TABLE, and undo it if it gave something a reserved name, which can only be seen afterwards."""
     before = database.reserved_names()
     database.run(own("SAVEPOINT _cf_alter"))
@@ -298,7 +373,6 @@ def _run_alter(
     finally:
         database.internal = True
     database.run(own("RELEASE _cf_alter"))
-    return result
 
 
 def _bounded(cursor: BaseCursor) -> list[tuple[Any, ...]]:

@@ -108,12 +108,48 @@ def is_critical(error: BaseException) -> bool:
     return isinstance(error, apsw.Error) and getattr(error, "result", 0) & 0xFF in _CRITICAL
 
 
+class Watch:
+    """
+    What SQLite tells of the statements that run until `stop`.
+
+    Attributes:
+        inserted, updated, deleted: rows of tables with a rowid.
+    """
+
+    __slots__ = ("_connection", "_ended", "deleted", "inserted", "updated")
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._ended: list[dict[str, Any]] = []
+        self.inserted = self.updated = self.deleted = 0
+        connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, self._ended.append)
+        connection.set_update_hook(self._changed)
+
+    def _changed(self, kind: int, database: str, table: str, row: int) -> None:
+        if kind == apsw.SQLITE_INSERT:
+            self.inserted += 1
+        elif kind == apsw.SQLITE_UPDATE:
+            self.updated += 1
+        else:
+            self.deleted += 1
+
+    def stop(self) -> None:
+        self._connection.trace_v2(0, None)
+        self._connection.set_update_hook(None)
+
+    def status_of(self, sql: str) -> dict[str, int] | None:
+        """Return the status counters of the statement *sql* when it ended."""
+        found = [event["stmt_status"] for event in self._ended if event["sql"] == sql]
+        return found[-1] if found else None
+
+
 class Database:
     """
     An open store file: transactions, WAL frames, checkpoints.
 
     Attributes:
         frames: how many frames SQLite reported in the WAL at the last commit.
+        is_metered: counters of rows read or written have been asked for.
         internal: while true, statements are the runtime's own and the authorizer lets them pass.
         refused_transaction: a statement was refused because it would begin or end a transaction (SQL-19).
     """
@@ -125,6 +161,7 @@ class Database:
         "execute",
         "frames",
         "internal",
+        "is_metered",
         "refused_transaction",
     )
 
@@ -133,6 +170,7 @@ class Database:
         self.frames = frames
         self.internal = True
         self.refused_transaction = False
+        self.is_metered = False
         self._open()
 
     def _open(self) -> None:
@@ -227,6 +265,19 @@ class Database:
         """Return a fresh cursor for a statement of a user; set `internal` to False before it prepares."""
         return self._connection.cursor()
 
+    def watch(self) -> Watch:
+        """Listen to what SQLite tells of statements, until the watch is stopped."""
+        return Watch(self._connection)
+
+    def count_rows(self, root: int) -> int:
+        """Return how many rows the table or index at page *root* has."""
+        for (table,) in self.run(
+            own("SELECT tbl_name FROM sqlite_schema WHERE rootpage = ?"), (root,)
+        ).fetchall():
+            quoted = str(table).replace('"', '""')
+            return int(self.one(own(f'SELECT count(*) FROM "{quoted}"'))[0])  # noqa: S608 - a name cannot be bound
+        return 0
+
     def total_changes(self) -> int:
         return self._connection.total_changes()
 
@@ -260,21 +311,21 @@ class Database:
 
     def checkpoint(self) -> bool:
         """Move every frame into the database file and empty the WAL; False if a cursor or writer is in the way."""
-        self._finish()
+        self.finish()
         with contextlib.suppress(apsw.LockedError, apsw.BusyError):
             if self._connection.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE) == (0, 0):
                 self.frames = 0
                 return True
         return False
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """End the statement that the shared cursor has run last: one that still has rows is in SQLite's way."""
         self.run(_NO_ROWS)
 
     def erase(self) -> None:
         """Make the database empty, as an ordinary commit of its own (KVA-16); no transaction may be open."""
         connection = self._connection
-        self._finish()
+        self.finish()
         # VACUUM attaches a database, which the limits of users forbid.
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 1)
         try:
