@@ -216,7 +216,9 @@ class DurableObjectStub:
         """Deliver *event* when the caller's writes so far are durable."""
         caller: Live | None = current.get()
         store = None if caller is None else caller.used_store
-        if store is None or store.gate.is_open:
+        if caller is not None and caller.broken is not None:
+            event.future.cancel()  # nothing leaves an object that was reset (GATE-09)
+        elif store is None or store.gate.is_open:
             self._deliver(event)
         else:
 
