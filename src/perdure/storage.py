@@ -543,7 +543,7 @@ def _checked(key: Any, method: str, interface: str) -> str:
         return key
     if isinstance(key, str):
         _check_text(key, method)
-        return str(key)
+        return str.__str__(key)  # of an Enum with text, too, the text
     raise TypeError(f"Failed to execute '{method}' on '{interface}': parameter 1 is not of type 'string'.")
 
 

@@ -220,6 +220,21 @@ async def test_any_text_is_a_key(key: str) -> None:
 
 
 @pytest.mark.rows("KVA-13")
+async def test_a_key_may_be_of_a_subclass_of_str() -> None:
+    """A member of an Enum with text is the text (KVA-13)."""
+
+    class Key(str, enum.Enum):  # noqa: UP042 - the form whose str() is not its text
+        SEATS = "seats"
+
+    async def work(storage: Any) -> Any:
+        await storage.put(Key.SEATS, 1)
+        storage.kv[Key.SEATS] += 1
+        return await storage.list(), await storage.get([Key.SEATS]), storage.kv.delete(Key.SEATS)
+
+    assert await in_object(work) == ({"seats": 2}, {"seats": 2}, True)
+
+
+@pytest.mark.rows("KVA-13")
 async def test_a_key_with_half_a_character_is_a_value_error() -> None:
     """A lone surrogate is no text of UTF-8; nothing is made of it in silence (KVA-13)."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.inside import in_object
+from support.inside import an_object, in_object, inside
 
+from perdure._storage import authorizer
 from perdure.errors import SqlError
+from perdure.testing import evict_durable_object
 
 TRANSACTION_TEXT = (
     "To execute a transaction, please use the state.storage.transaction() or state.storage.transaction_sync() APIs "
@@ -316,6 +318,36 @@ async def test_the_table_form_of_a_pragma_follows_the_same_list() -> None:
     """`pragma_table_info(…)` works, `pragma_user_version` does not (SQL-23)."""
     assert await accepted("SELECT name FROM pragma_table_info('t')") == [("n",), ("s",)]
     assert await refusal("SELECT * FROM pragma_user_version") == "not authorized: SQLITE_AUTH"
+
+
+@pytest.mark.rows("SQL-23", "SQL-25")
+async def test_settings_last_as_long_as_the_instance() -> None:
+    """What a PRAGMA set is as it was at the beginning for the next instance (SQL-23)."""
+    defaults = {"foreign_keys": 1} | dict.fromkeys(
+        authorizer.PRAGMAS_BOOLEAN - {"foreign_keys", "case_sensitive_like"}, 0
+    )
+
+    def read(instance: Any) -> dict[str, int]:
+        sql = instance.ctx.storage.sql
+        return {name: sql.exec(f"PRAGMA {name}").one()[name] for name in defaults}
+
+    def change(instance: Any) -> Any:
+        sql = instance.ctx.storage.sql
+        for name in (*defaults, "case_sensitive_like"):
+            sql.exec(f"PRAGMA {name} = {int(not defaults.get(name, 0))}")
+        return read(instance), sql.exec("SELECT 'a' LIKE 'A' AS same").one().same
+
+    async with an_object() as stub:
+        before = await inside(stub, read)
+        changed, same = await inside(stub, change)
+        await evict_durable_object(stub)
+        after = await inside(stub, read)
+        same_after = await inside(
+            stub, lambda instance: instance.ctx.storage.sql.exec("SELECT 'a' LIKE 'A' AS same").one().same
+        )
+    assert before == after == defaults
+    assert changed == {name: int(not value) for name, value in defaults.items()}
+    assert (same, same_after) == (0, 1)
 
 
 # --- functions ---------------------------------------------------------------------------------------

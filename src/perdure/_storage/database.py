@@ -155,6 +155,7 @@ class Database:
     """
 
     __slots__ = (
+        "_changed_settings",
         "_connection",
         "_cursor",
         "_path",
@@ -171,6 +172,7 @@ class Database:
         self.internal = True
         self.refused_transaction = False
         self.is_metered = False
+        self._changed_settings: set[str] = set()
         self._open()
 
     def _open(self) -> None:
@@ -223,7 +225,15 @@ class Database:
         if action in (authorizer.TRANSACTION, authorizer.SAVEPOINT):
             self.refused_transaction = True
             return authorizer.DENY
+        if action == authorizer.PRAGMA and first is not None and second is not None:
+            self._changed_settings.add(first.lower())
         return authorizer.may(action, first, second, database)
+
+    def restore_settings(self) -> None:
+        """Undo what PRAGMAs of a user have set for this connection; no transaction may be open."""
+        for name in self._changed_settings & authorizer.PRAGMAS_BOOLEAN:
+            self.run(own(f"PRAGMA {name} = {'ON' if name == 'foreign_keys' else 'OFF'}"))
+        self._changed_settings.clear()
 
     # --- transactions ---------------------------------------------------------------------------------
 

@@ -422,6 +422,8 @@ class Store:
         """Give the store to a new instance."""
         self.owner = owner
         self.critical = None
+        if self.database is not None:
+            self.database.restore_settings()
 
     # --- checkpoints ----------------------------------------------------------------------------------
 
