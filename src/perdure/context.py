@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from perdure._base import limits
 from perdure._base.current import current
+from perdure._base.stack import need_frames
 from perdure._engine.turn import Aborted, finish
 from perdure.errors import ObjectReset
 from perdure.namespace import DurableObjectId
@@ -112,6 +113,7 @@ class DurableObjectState:
         continues. Only `finally` blocks still run, without storage.
         """
         self._live.check_thread("abort()")
+        need_frames()
         if reason is None:
             text = ABORTED
         elif isinstance(reason, BaseException):

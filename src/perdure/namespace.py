@@ -134,6 +134,10 @@ class Namespace(Generic[T]):
             )
         if routing_mode is not None:
             _check_routing(routing_mode)
+        if (
+            id._space is not self._space
+        ):  # of another class, or of an earlier run of the runtime: its bytes count
+            id = DurableObjectId(id._bytes, id.name, self._space)
         return cast(T, DurableObjectStub(id))
 
     def get_by_name(
@@ -303,7 +307,7 @@ def _pack_result(value: Any) -> Any:
 class FetchCall(Coroutine[Any, Any, Response]):
     """A request on its way; awaiting it gives the response, redirects followed on the caller's side (STB-05)."""
 
-    __slots__ = ("_first", "_replay", "_steps", "_stub")
+    __slots__ = ("_first", "_replay", "_response", "_steps", "_stub")
 
     def __init__(self, stub: DurableObjectStub, request: Request) -> None:
         self._stub = stub
@@ -316,6 +320,7 @@ class FetchCall(Coroutine[Any, Any, Response]):
             request.url, request.method, request.headers.copy(), again, redirect=request.redirect
         )
         self._first = self._hop(request)
+        self._response: Response | None = None
         self._steps: Any = None
 
     def _hop(self, request: Request) -> Call:
@@ -332,9 +337,12 @@ class FetchCall(Coroutine[Any, Any, Response]):
 
     async def _finish(self) -> Response:
         response: Response = await self._first
+        if self._response is not None:
+            return self._response  # it was awaited before
         replay = self._replay
         if response.status not in REDIRECT_STATUSES or replay.redirect == "manual":
-            return copy_response(response, url=replay.url)
+            self._response = answer = copy_response(response, url=replay.url)
+            return answer
         first: Response | None = response
 
         async def send(request: Request) -> Response:
@@ -344,7 +352,8 @@ class FetchCall(Coroutine[Any, Any, Response]):
                 return answer
             return cast(Response, await self._hop(request))
 
-        return await follow(replay, send)
+        self._response = final = await follow(replay, send)
+        return final
 
     def __await__(self) -> Generator[Any, Any, Response]:
         return self._finish().__await__()

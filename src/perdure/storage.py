@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from perdure._base import codec
 from perdure._base.awaitables import NOTHING, Call, Done
+from perdure._base.stack import need_frames
 from perdure._engine.turn import invoke
 from perdure._gates.input import Section
 from perdure._storage import kv
@@ -256,6 +257,7 @@ class DurableObjectStorage:
         store = self._live.store()
         if store.depth:
             raise StorageError(NO_DELETE_ALL)
+        need_frames()
         store.erase()
         return NOTHING
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 
 import pytest
 from support.clock import ManualClock
-from support.inside import Plain, an_object, attempt, begin, inside, until
+from support.inside import Plain, an_object, attempt, begin, inside, live_of, until
 
 from perdure import (
     ConfigError,
@@ -320,6 +321,90 @@ async def test_an_error_in_a_loop_callback_is_logged(caplog):
             await asyncio.sleep(0)
         assert "in a callback" in caplog.text
         assert await stub.hit() == "alive"
+
+
+def at_depth(levels, use):
+    """Call *use* that deep in the stack."""
+    return at_depth(levels - 1, use) if levels else use()
+
+
+AT_THE_END_OF_THE_STACK = {
+    "put": lambda ctx: ctx.storage.put("a", [1]),
+    "kv": lambda ctx: ctx.storage.kv.put("a", 1),
+    "get": lambda ctx: ctx.storage.get("a"),
+    "delete": lambda ctx: ctx.storage.delete("a"),
+    "sql": lambda ctx: ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS t (x)"),
+    "transaction": lambda ctx: ctx.storage.transaction(lambda: ctx.storage.kv.put("b", 1)),
+    "transaction_sync": lambda ctx: ctx.storage.transaction_sync(lambda: ctx.storage.kv.put("b", 1)),
+    "delete_all": lambda ctx: ctx.storage.delete_all(),
+    "section": lambda ctx: ctx.block_concurrency_while(lambda: None),
+    "wait_until": lambda ctx: ctx.wait_until(asyncio.sleep(0)),
+    "task": lambda ctx: asyncio.ensure_future(asyncio.sleep(0)),
+    "call": lambda ctx: ctx.exports.Room.get_by_name("other").hit(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("what", AT_THE_END_OF_THE_STACK)
+async def test_nothing_stops_half_way_when_the_stack_ends(what):
+    """Wherever in Perdure the recursion is stopped, the object and its storage go on."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # tasks that could not be made say so
+    limit = sys.getrecursionlimit()
+
+    async def work(room, levels):
+        try:
+            result = at_depth(levels, lambda: AT_THE_END_OF_THE_STACK[what](room.ctx))
+            if hasattr(result, "__await__"):
+                await result
+        except RecursionError:
+            return False
+        return True
+
+    async def check(room):
+        room.ctx.storage.kv["n"] = n = room.ctx.storage.kv.get("n", 0) + 1
+        await asyncio.sleep(0)
+        return n
+
+    async with an_object(Room, slow_ms=0) as stub:
+        ended = []
+        for levels in range(limit - 90, limit - 10, 2):
+            ended.append(
+                await asyncio.wait_for(begin(stub, lambda room, levels=levels: work(room, levels)), 5)
+            )
+            assert await asyncio.wait_for(begin(stub, check), 5) >= 1
+        live = live_of(stub)
+        assert False in ended
+        assert (live.open_turn, live.used_store.in_turn, live.used_store.depth) == (False, False, 0)
+        assert live.gate.active is None
+
+
+async def test_an_abort_at_the_end_of_the_stack_does_all_or_nothing():
+    """It is refused, as any call is there."""
+    limit = sys.getrecursionlimit()
+    seen = set()
+    async with Runtime(objects=[Room], slow_ms=0) as rt:
+        for levels in range(limit - 160, limit - 10, 3):
+            stub = rt.env.ROOM.get_by_name("x")
+            abort = begin(stub, lambda room, levels=levels: at_depth(levels, lambda: room.ctx.abort("now")))
+            seen.add(type(await asyncio.wait_for(attempt(abort), 5)))
+            assert await rt.env.ROOM.get_by_name("x").hit() == "alive"
+    assert seen == {ObjectReset, RecursionError}
+
+
+async def test_an_exception_that_takes_no_notes_is_told_in_development_too():
+    """There the place where it was raised is added, if that can be."""
+
+    class Unnotable(Exception):
+        def add_note(self, note):
+            raise TypeError("no notes")
+
+    class Raises(DurableObject):
+        async def fail(self):
+            raise Unnotable("bad")
+
+    async with an_object(Raises, debug=True) as stub:
+        assert str(await asyncio.wait_for(attempt(stub.fail()), 5)) == "bad"
 
 
 async def test_an_observer_that_fails_keeps_no_answer_back():

@@ -363,6 +363,36 @@ async def test_a_write_after_the_section_belongs_to_the_step_that_was_handed_ove
         assert await inside(stub, lambda room: room.ctx.storage.get("n")) == 10
 
 
+@pytest.mark.rows("GATE-13")
+@on_both_loops
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda section: asyncio.wait_for(section, 5),
+        lambda section: asyncio.shield(section),
+        lambda section: asyncio.gather(section),
+        lambda section: asyncio.wait([section]),
+    ],
+    ids=["wait_for", "shield", "gather", "wait"],
+)
+async def test_a_section_can_be_awaited_in_other_ways(wait):
+    """Then its end is handed over to nobody in particular, and everybody goes on."""
+
+    async def work(room):
+        async def section():
+            await asyncio.sleep(0.001)
+            room.log.append("section ends")
+
+        await wait(room.ctx.block_concurrency_while(section))
+        room.log.append("after")
+
+    async with an_object(Room) as stub:
+        await asyncio.gather(begin(stub, work), stub.note("event"))
+        log = await log_of(stub)
+        assert log[0] == "section ends"
+        assert sorted(log[1:]) == ["after", "event"]
+
+
 # --- failure and time -------------------------------------------------------------------------------------
 
 

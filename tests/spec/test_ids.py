@@ -170,7 +170,22 @@ async def test_get_takes_ids_and_no_text():
     async with Runtime(objects=[Room, Other]) as rt:
         with pytest.raises(TypeError, match="parameter 1 is not of type 'DurableObjectId'"):
             rt.env.ROOM.get(str(rt.env.ROOM.id_from_name("x")))
-        assert rt.env.ROOM.get(rt.env.OTHER.id_from_name("x")).id == rt.env.OTHER.id_from_name("x")
+        foreign = rt.env.OTHER.id_from_name("x")
+        assert rt.env.ROOM.get(foreign).id == foreign
+        assert await rt.env.ROOM.get(foreign).echo("a method of Room") == "a method of Room"
+
+
+@pytest.mark.rows("NS-06")
+async def test_an_id_outlives_the_runtime_that_made_it(tmp_path):
+    """It is its bytes: the next start, or another runtime of the same project, takes it."""
+    rt = Runtime(objects=[Room], data=tmp_path)
+    async with rt:
+        id = rt.env.ROOM.id_from_name("x")
+        await rt.env.ROOM.get(id).put()
+    async with rt:
+        stub = rt.env.ROOM.get(id)
+        assert await stub.get() == 1
+        assert (stub.id, stub.name) == (id, "x")
 
 
 @pytest.mark.rows("NS-06", "NS-09")

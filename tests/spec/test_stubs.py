@@ -9,7 +9,7 @@ import pickle
 import pytest
 from support.inside import Plain, an_object, begin, inside, live_of, until
 
-from perdure import DurableObject, ObjectReset, Runtime
+from perdure import DurableObject, ObjectReset, Response, Runtime
 from perdure.errors import PerdureError, StorageReset
 
 
@@ -242,6 +242,34 @@ async def test_a_call_can_be_a_task_or_one_of_many():
         async with asyncio.TaskGroup() as group:
             task = group.create_task(stub.note(6))
         assert task.result() == 6
+
+
+async def test_a_call_can_be_awaited_again():
+    """It happened once; a fetch gives the same response."""
+
+    class Pages(DurableObject):
+        hits = 0
+
+        async def hit(self):
+            Pages.hits += 1
+            return [Pages.hits]
+
+        async def fetch(self, request):
+            if request.url.endswith("/fail"):
+                raise ValueError("bad")
+            return Response(str(await self.hit()))
+
+    async with an_object(Pages) as stub:
+        call = stub.hit()
+        assert await call is await call
+        fetching = stub.fetch("http://x/")
+        first, second = await asyncio.gather(fetching, fetching)
+        assert first is second is await fetching
+        assert await first.text() == "[2]"
+        failing = stub.fetch("http://x/fail")
+        for _ in range(2):
+            with pytest.raises(ValueError, match="bad"):
+                await failing
 
 
 async def test_a_call_from_another_thread_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,4 +58,5 @@ def add_trace(answer: BaseException, error: BaseException, where: str) -> None:
         if not frame.filename.startswith((_PACKAGE, "<"))
     ]
     if frames:
-        answer.add_note(f"raised in {where}:\n" + "".join(traceback.format_list(frames)).rstrip())
+        with suppress(Exception):  # some class's own `add_note`
+            answer.add_note(f"raised in {where}:\n" + "".join(traceback.format_list(frames)).rstrip())

@@ -95,10 +95,10 @@ class Live:
 
     def deliver(self, event: Event) -> None:
         """Start *event* in a task of its own; a caller that goes away never cancels it (STB-15)."""
-        self.events.add(event)
         context: Context = self.host.context.copy()
         context.run(current.set, self)
         event.task = asyncio.Task(self.serve(event), loop=self.host.loop, context=context)
+        self.events.add(event)  # last: the caller's stack may end in any of these lines
 
     async def serve(self, event: Event) -> None:
         """Run *event*: construct if need be, wait for the gate, call, commit, wait for durability, answer."""

@@ -47,7 +47,7 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
     error: BaseException | None = None
     yielded: Any = None
     while True:
-        while gate.active is not None and not gate.admits(section.get(), yielded):
+        while gate.active is not None and live.broken is None and not gate.admits(section.get(), yielded):
             try:
                 yield from gate.wait(section.get())
             except BaseException as thrown:

@@ -76,8 +76,8 @@ class InputGate:
         """Start *section* now if nothing of its parent's level is open or queued, else when its turn comes."""
         parent = section.parent = effective(section.parent)
         if self.active is parent:
-            self.active = section
             section.start()
+            self.active = section  # not before: the caller's stack may end in `start`
         else:
             self._queue_of(parent).append(section)
 
