@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from conftest import run
-from support.inside import Plain, inside
+from support.inside import Plain, Unsynced, inside
 
 from perdure import Runtime
 from perdure.testing import evict_durable_object
@@ -22,7 +22,7 @@ class World:
         self.stub: Any = None
 
     async def start(self) -> None:
-        self._runtime = Runtime(objects=[Plain], data=self._folder)
+        self._runtime = Runtime(objects=[Plain], data=self._folder, disk=Unsynced())
         await self._runtime.start()
         self.stub = self._runtime.namespace(Plain).get_by_name("one")
 

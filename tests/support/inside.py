@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
@@ -11,6 +11,28 @@ from typing import Any
 from perdure import DurableObject, Runtime
 from perdure._engine.events import InternalEvent
 from perdure._engine.live import Live
+from perdure._storage.files import RealDisk
+
+
+class Unsynced(RealDisk):
+    """
+    The real disk, but nothing waits for the device.
+
+    For tests of behaviour: the order of things is the same, and a busy machine does not slow them down.
+    What must survive a crash is tested elsewhere, on disks that remember what was synced.
+    """
+
+    def fsync(self, fd: int) -> None:
+        pass
+
+    def datasync(self, fd: int) -> None:
+        pass
+
+    def fsync_all(self, fds: Sequence[int]) -> None:
+        pass
+
+    def sync_folder(self, path: str) -> None:
+        pass
 
 
 class Plain(DurableObject):
@@ -39,7 +61,7 @@ def live_of(stub: Any) -> Live:
 @asynccontextmanager
 async def an_object(cls: type = Plain, name: str = "one", **options: Any) -> AsyncIterator[Any]:
     """Give the stub of an object in a fresh runtime, on a folder that goes with it."""
-    async with Runtime(objects=[cls], **options) as runtime:
+    async with Runtime(objects=[cls], **{"disk": Unsynced(), **options}) as runtime:
         yield runtime.namespace(cls).get_by_name(name)
 
 

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from support.inside import Unsynced
+
 from perdure._base.disk import Disk
 from perdure._storage.engine import StorageEngine
-from perdure._storage.files import RealDisk
 from perdure._storage.folder import DataFolder
 from perdure._storage.journal.journal import Journal
 from perdure._storage.layout import store_key
@@ -38,7 +39,7 @@ async def an_engine(
     data: Path | None = None, *, disk: Disk | None = None, **options: Any
 ) -> AsyncIterator[StorageEngine]:
     """Give a running engine on *data*, or on a folder that goes with it."""
-    disk = disk or RealDisk()
+    disk = disk or Unsynced()
     with tempfile.TemporaryDirectory(prefix="perdure-store-") as temporary:
         folder = DataFolder.open(data or temporary, disk)
         try:
