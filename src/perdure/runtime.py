@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -225,9 +226,12 @@ class Runtime:
         if steps.errors:
             raise ProblemsFound(steps.errors)
         recover(self._disk, folder.layout)
-        for step in steps.steps:
-            if isinstance(step, Delete):
-                shutil.rmtree(folder.layout.namespace(step.unique_key), ignore_errors=True)
+        deleted = [step.unique_key for step in steps.steps if isinstance(step, Delete)]
+        for unique_key in deleted:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(folder.layout.namespace(unique_key))
+        if deleted:
+            self._disk.sync_folder(folder.layout.objects)  # before it is recorded: they must not come back
         if steps.record != before:
             folder.save_record(records.dumps(steps.record))
         keys = self._declared.unique_keys
