@@ -270,6 +270,7 @@ async def test_the_schema_and_shadow_tables_are_not_written(query: str, text: st
         "optimize (-1)",
         "table_list",
         "table_list (t)",
+        "table_list (_cf_KV)",
         "TABLE_INFO (t)",
     ],
 )
@@ -290,6 +291,7 @@ async def test_pragmas_on_the_list_are_allowed(pragma: str) -> None:
         "page_size = 512",
         "data_version = 1",
         "foreign_keys = maybe",
+        "optimize (abc)",
         "table_info",
         "table_info (_cf_KV)",
         "index_list (_CF_kv)",

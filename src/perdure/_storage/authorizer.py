@@ -6,6 +6,7 @@ codes, which never change.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 OK: Final = 0
@@ -59,9 +60,12 @@ PRAGMAS_BOOLEAN: Final = frozenset(
 PRAGMAS_NAME: Final = frozenset(
     ["foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_xinfo"]
 )
-PRAGMAS_OPTIONAL_NAME: Final = frozenset({"foreign_key_check", "table_list"})
+PRAGMAS_OPTIONAL_NAME: Final = frozenset({"foreign_key_check"})
+PRAGMAS_ANYTHING: Final = frozenset({"table_list"})
+"""It shows that hidden tables exist, as `sqlite_schema` does (SQL-20)."""
 PRAGMAS_NAME_OR_NUMBER: Final = frozenset({"quick_check"})
 PRAGMAS_NUMBER: Final = frozenset({"optimize"})
+_NUMBER: Final = re.compile(r"[-+]?(?:0x[0-9a-f]+|[0-9]+)", re.IGNORECASE)
 _BOOLEANS: Final = frozenset({"on", "off", "true", "false", "yes", "no", "0", "1"})
 
 FUNCTIONS: Final = frozenset(
@@ -151,5 +155,5 @@ def pragma_allowed(name: str, argument: str | None) -> bool:
     if name in PRAGMAS_NAME_OR_NUMBER:
         return not is_reserved(argument)
     if name in PRAGMAS_NUMBER:
-        return argument is None or argument.lstrip("-+").isalnum()
-    return False
+        return argument is None or _NUMBER.fullmatch(argument) is not None
+    return name in PRAGMAS_ANYTHING
