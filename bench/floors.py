@@ -18,8 +18,8 @@ def play(bench: Bench) -> list[Row]:
     for name, kind in (("asyncio and httptools alone", "httptools"), ("uvicorn alone", "uvicorn")):
         with bench.running(BareServer(bench.place(), bench.server_core, kind)) as (server,):
             expect(server.get("/"), "pong", name)
-            bench.load(server.port, "/", seconds=1)
-            found = [bench.load(server.port, "/").per_second for _ in range(bench.turns)]
+            bench.load(server, "/", seconds=1)
+            found = [bench.load(server, "/").per_second for _ in range(bench.turns)]
             rows.append(Row(name, "requests/s", found))
     folder = bench.place()
     folder.mkdir()

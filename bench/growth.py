@@ -35,12 +35,12 @@ def _objects(bench: Bench) -> list[Row]:
     try:
         for server in servers:
             starts.append(server.start())
-            bench.ask(server.port, "/item/of-%d/add", LIVE)
+            bench.ask(server, "/item/of-%d/add", LIVE)
             expect(server.get("/item/of-3/total"), "8", "total of a copied object")
         for what in ("read/0", "add"):
 
             def measure(server: Server, turn: int, what: str = what) -> float:
-                return bench.load(server.port, f"/item/of-%d/{what}", numbers=LIVE, seconds=2).per_second
+                return bench.load(server, f"/item/of-%d/{what}", numbers=LIVE, seconds=2).per_second
 
             found = bench.in_turns(tuple(servers), measure, turns=1 if bench.quick else 2)
             rows += [
@@ -79,10 +79,10 @@ def _fill(bench: Bench, server: Perdure, count: int) -> None:
 def _connections(bench: Bench) -> list[Row]:
     rows = []
     with bench.running(bench.perdure()) as (server,):
-        bench.ask(server.port, "/item/of-%d/add", LIVE)
+        bench.ask(server, "/item/of-%d/add", LIVE)
         for connections in CONNECTIONS:
-            ping = bench.load(server.port, "/plain/a/ping", connections=connections, seconds=2)
-            add = bench.load(server.port, "/item/of-%d/add", numbers=LIVE, connections=connections, seconds=2)
+            ping = bench.load(server, "/plain/a/ping", connections=connections, seconds=2)
+            add = bench.load(server, "/item/of-%d/add", numbers=LIVE, connections=connections, seconds=2)
             rows.append(Row(f"ping, {connections:,} connections", "requests/s", [ping.per_second]))
             rows.append(Row(f"add, {connections:,} connections", "requests/s", [add.per_second]))
     return sorted(rows, key=lambda row: row.name[:3] != "pin")
@@ -97,7 +97,7 @@ def _sizes(bench: Bench) -> list[Row]:
             for _ in range(times):
                 server.get(f"{item}/fill/{size}")
             for what in ("read/50", "add"):
-                load = bench.load(server.port, f"{item}/{what}", seconds=2)
+                load = bench.load(server, f"{item}/{what}", seconds=2)
                 rows.append(
                     Row(f"{what.partition('/')[0]} in an object of {name}", "requests/s", [load.per_second])
                 )

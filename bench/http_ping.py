@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _lib.bench import Bench, expect
+from _lib.bench import Bench, Load, expect
 from _lib.servers import Server
 from _lib.table import Row
 
@@ -19,10 +19,10 @@ def play(bench: Bench) -> list[Row]:
         for name, path, answer, aim in PATHS[: 1 if bench.quick else None]:
             for server in servers:
                 expect(server.get(path), answer, f"{server.name} {path}")
-                bench.load(server.port, path, seconds=1)
+                bench.load(server, path, seconds=1)
 
-            def measure(server: Server, turn: int, path: str = path) -> float:
-                return bench.load(server.port, path).per_second
+            def measure(server: Server, turn: int, path: str = path) -> Load:
+                return bench.load(server, path)
 
-            rows.append(Row(name, "requests/s", *bench.in_turns(servers, measure), aim=aim))
+            rows.append(bench.compare(name, "requests/s", servers, measure, aim=aim))
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _lib.bench import Bench
+from _lib.bench import Bench, Load
 from _lib.servers import Server
 from _lib.table import Row
 
@@ -12,15 +12,15 @@ CONNECTIONS = 64
 def play(bench: Bench) -> list[Row]:
     with bench.both() as servers:
         for server in servers:
-            bench.ask(server.port, "/item/warm/add", 500)
+            bench.ask(server, "/item/warm/add", 500)
 
-        def measure(server: Server, turn: int) -> float:
-            load = bench.load(server.port, f"/item/turn-{turn}/add", connections=CONNECTIONS)
+        def measure(server: Server, turn: int) -> Load:
+            load = bench.load(server, f"/item/turn-{turn}/add", connections=CONNECTIONS)
             check_total(int(server.get(f"/item/turn-{turn}/total")), load.requests, server)
-            return load.per_second
+            return load
 
-        found = bench.in_turns(servers, measure)
-        return [Row("durable increments, one object", "requests/s", *found, aim=">= 5")]
+        name = "durable increments, one object"
+        return [bench.compare(name, "requests/s", servers, measure, aim=">= 5")]
 
 
 def check_total(total: int, answered: int, server: Server) -> None:

@@ -20,13 +20,11 @@ def play(bench: Bench) -> list[Row]:
     counts = COUNTS[:1] if bench.quick else COUNTS
     with bench.both(idle_s=KEPT_S) as servers:
         for server in servers:
-            bench.ask(server.port, "/item/warm-%d/add", WARM)
+            bench.ask(server, "/item/warm-%d/add", WARM)
             time.sleep(0.5)
             before = server.memory_bytes()
             for count in counts:
-                bench.ask(
-                    server.port, f"/item/of-{count}-%d/add", count - sum(c for c in counts if c < count)
-                )
+                bench.ask(server, f"/item/of-{count}-%d/add", count - sum(c for c in counts if c < count))
                 time.sleep(1)
                 _check_live(server, count)
                 found.setdefault(count, []).append((server.memory_bytes() - before) / count / 1024)

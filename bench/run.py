@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each measurement (3; quick: 1)")
     parser.add_argument("--no-pin", action="store_true", help="leave the choice of cores to the system")
     parser.add_argument("--own-load", action="store_true", help="load by bench/_lib/loader.py, not wrk")
+    parser.add_argument("--folder", type=Path, default=CACHE, help="where the servers store (.cache/bench)")
     asked = parser.parse_args()
     for name in asked.questions:
         if name not in QUESTIONS:
@@ -57,7 +58,8 @@ def main() -> None:
     found = tools.find(own_load=asked.own_load)
     CACHE.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))  # on the checkout's disk: /tmp may be memory
+    # By default on the checkout's disk: /tmp may be memory.
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=asked.folder)).resolve()
     try:
         about = machine.facts(folder)
         if float(about["load before"]) > 0.5 * (os.cpu_count() or 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _lib.bench import Bench, expect
+from _lib.bench import Bench, Load, expect
 from _lib.servers import Server
 from _lib.table import Row
 
@@ -14,9 +14,9 @@ def play(bench: Bench) -> list[Row]:
         for server in servers:
             server.get(f"/item/a/seed/{ROWS}")
             expect(server.get("/item/a/read/77"), "539", f"{server.name}: row 77")
-            bench.load(server.port, "/item/a/read/%d", numbers=ROWS, seconds=1)
+            bench.load(server, "/item/a/read/%d", numbers=ROWS, seconds=1)
 
-        def measure(server: Server, turn: int) -> float:
-            return bench.load(server.port, "/item/a/read/%d", numbers=ROWS).per_second
+        def measure(server: Server, turn: int) -> Load:
+            return bench.load(server, "/item/a/read/%d", numbers=ROWS)
 
-        return [Row("SQL point read", "requests/s", *bench.in_turns(servers, measure), aim=">= 3")]
+        return [bench.compare("SQL point read", "requests/s", servers, measure, aim=">= 3")]

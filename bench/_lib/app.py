@@ -79,6 +79,11 @@ class Default(WorkerEntrypoint):
                 return Response(str(await stub.stored()))
             case "calls":
                 return Response(str(await stub.calls_heard()))
+            case "sum":  # of the objects <name>-0 … <name>-<n - 1>
+                found = 0
+                for i in range(n):
+                    found += await self.env.ITEM.get_by_name(f"{name}-{i}").total()
+                return Response(str(found))
             case "loop-ping":
                 for _ in range(n):
                     await stub.ping()

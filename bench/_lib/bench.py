@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from _lib.servers import HERE, Perdure, Server, Workerd
+from _lib.table import Row
 from _lib.tools import Tools, say
 
 SETTLE_S = 0.3  # between two measurements: what the one before left to the disk
@@ -29,6 +30,8 @@ class Load:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    cpu_us: float
+    """Processor time of the server for each request."""
 
     @property
     def per_second(self) -> float:
@@ -95,7 +98,7 @@ class Bench:
 
     def load(
         self,
-        port: int,
+        server: Server,
         pattern: str,
         *,
         numbers: int = 1,
@@ -103,37 +106,34 @@ class Bench:
         seconds: float | None = None,
     ) -> Load:
         """
-        Ask for *pattern* on *port* from some connections at once, for as long as a measurement takes.
+        Ask *server* for *pattern* from some connections at once, for as long as a measurement takes.
 
         A `%d` in it becomes 0 … *numbers* - 1 in turn; with 0 numbers it only grows. An error ends the run.
         """
         seconds = self.seconds if seconds is None else seconds
         if self.tools.wrk is None:
-            return self._own(
-                {
-                    "port": port,
-                    "pattern": pattern,
-                    "numbers": numbers,
-                    "connections": connections,
-                    "seconds": seconds,
-                }
-            )
+            asked = {"port": server.port, "pattern": pattern, "numbers": numbers, "connections": connections}
+            return self._own(server, {**asked, "seconds": seconds})
         whole_s = max(1, round(seconds))  # wrk knows no others
         command = [self.tools.wrk, "-t1", f"-c{connections}", f"-d{whole_s}s", "--timeout", "30s"]
-        command += ["-s", str(HERE / "paths.lua"), f"http://127.0.0.1:{port}", "--", pattern, str(numbers)]
-        return self._checked(self._run(command, ""), pattern)
+        command += ["-s", str(HERE / "paths.lua"), f"http://127.0.0.1:{server.port}"]
+        command += ["--", pattern, str(numbers)]
+        return self._played(server, command, "", pattern)
 
-    def ask(self, port: int, pattern: str, requests: int, *, numbers: int = 0, connections: int = 64) -> Load:
+    def ask(
+        self, server: Server, pattern: str, requests: int, *, numbers: int = 0, connections: int = 64
+    ) -> Load:
         """Ask for *pattern* exactly so many times, with the numbers from 0 on."""
-        asked = {"port": port, "pattern": pattern, "numbers": numbers, "connections": connections}
-        return self._own({**asked, "requests": requests})
+        asked = {"port": server.port, "pattern": pattern, "numbers": numbers, "connections": connections}
+        return self._own(server, {**asked, "requests": requests})
 
-    def _own(self, asked: dict[str, object]) -> Load:
+    def _own(self, server: Server, asked: dict[str, object]) -> Load:
         command = [sys.executable, str(HERE / "loader.py")]
-        return self._checked(self._run(command, json.dumps(asked)), str(asked["pattern"]))
+        return self._played(server, command, json.dumps(asked), str(asked["pattern"]))
 
-    def _run(self, command: list[str], sent: str) -> str:
+    def _played(self, server: Server, command: list[str], sent: str, pattern: str) -> Load:
         core = self.load_core
+        before_s = server.cpu_s()
         process = subprocess.run(
             command,
             input=sent,
@@ -142,14 +142,13 @@ class Bench:
             check=False,
             preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
         )
+        used_s = server.cpu_s() - before_s
         if process.returncode:
             raise SystemExit(f"the load process failed: {process.stdout}{process.stderr}")
-        return process.stdout
-
-    def _checked(self, output: str, pattern: str) -> Load:
-        load = Load(**json.loads(output.strip().splitlines()[-1]))
+        found = json.loads(process.stdout.strip().splitlines()[-1])
+        load = Load(**found, cpu_us=used_s * 1e6 / max(1, found["requests"]))
         if load.errors or not load.requests:
-            raise SystemExit(f"{pattern}: {load.errors} errors in {load.requests} requests")
+            raise SystemExit(f"{server.name} {pattern}: {load.errors} errors in {load.requests} requests")
         return load
 
     # --- turns ------------------------------------------------------------------------------------------
@@ -174,6 +173,25 @@ class Bench:
                 found[index].append(measure(servers[index], turn))
             say("  " + "   ".join(f"{s.name} {f[-1]:,.4g}" for s, f in zip(servers, found, strict=True)))
         return found
+
+    def compare(
+        self,
+        name: str,
+        unit: str,
+        servers: tuple[Server, ...],
+        measure: Callable[[Server, int], Load],
+        *,
+        aim: str = "",
+    ) -> Row:
+        """Return the row of a load on both: what they did a second, and what each request cost them."""
+        cpu_us: list[list[float]] = [[] for _ in servers]
+
+        def measured(server: Server, turn: int) -> float:
+            load = measure(server, turn)
+            cpu_us[servers.index(server)].append(load.cpu_us)
+            return load.per_second
+
+        return Row(name, unit, *self.in_turns(servers, measured), aim=aim, cpu_us=cpu_us)
 
 
 def expect(found: object, wanted: object, what: str) -> None:

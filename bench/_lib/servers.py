@@ -116,6 +116,11 @@ class Server:
         except urllib.error.HTTPError as error:
             raise SystemExit(f"{self.name} answered {path} with {error.code}:\n{self.output}") from None
 
+    def cpu_s(self) -> float:
+        """Return the processor time it has used, in user code and in the kernel for it."""
+        user, system = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def memory_bytes(self) -> int:
         """Return its resident memory."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])

@@ -24,6 +24,16 @@ class Row:
     """What the ratio is to be: ">= 3" or "<= 1"; with `aim_of_value` what Perdure's own number is to be."""
     aim_of_value: bool = False
     note: str = ""
+    cpu_us: list[list[float]] = field(default_factory=list)
+    """Of both sides, processor time for each request: what is left to compare when the machine is busy."""
+
+    @property
+    def cpu_ratio(self) -> float | None:
+        """How many times the processor time of Perdure workerd takes."""
+        if len(self.cpu_us) != 2:
+            return None
+        ours, theirs = map(statistics.median, self.cpu_us)
+        return theirs / ours if ours else None
 
     @property
     def ratios(self) -> list[float]:
@@ -52,11 +62,12 @@ class Row:
             "ratios": self.ratios,
             "aim": self.aim,
             "reached": self.is_reached,
+            "cpu_us": self.cpu_us,
             "note": self.note,
         }
 
 
-_COMPARED = ("", "unit", "Perdure", "workerd", "ratio", "(lowest, highest)", "aim", "reached")
+_COMPARED = ("", "unit", "Perdure", "workerd", "ratio", "(lowest, highest)", "aim", "reached", "CPU ratio")
 _ALONE = ("", "unit", "Perdure or alone", "(lowest, highest)")
 _WORDS = frozenset({"", "unit", "aim", "reached", "(lowest, highest)"})
 
@@ -91,6 +102,7 @@ def _compared(row: Row) -> tuple[str, ...]:
         _spread(row.ratios),
         row.aim + (f" {row.unit}" if row.aim_of_value else ""),
         {True: "yes", False: "no", None: ""}[row.is_reached],
+        "" if row.cpu_ratio is None else number(row.cpu_ratio),
     )
 
 

@@ -72,6 +72,11 @@ export default {
         return new Response(String(await stub.stored()));
       case 'calls':
         return new Response(String(await stub.calls_heard()));
+      case 'sum': { // of the objects <name>-0 … <name>-<n - 1>
+        let found = 0;
+        for (let i = 0; i < n; i++) found += await env.ITEM.getByName(`${name}-${i}`).total();
+        return new Response(String(found));
+      }
       case 'loop-ping':
         for (let i = 0; i < n; i++) await stub.ping();
         return new Response(String(n));
