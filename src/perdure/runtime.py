@@ -44,7 +44,7 @@ from perdure.context import DurableObjectState, ExecutionContext, Exports
 from perdure.durable_object import DurableObject
 from perdure.entrypoint import Entrypoint, EntrypointStub
 from perdure.environment import Env
-from perdure.errors import ConfigError, PerdureError
+from perdure.errors import ConfigError, DataFolderError, PerdureError
 from perdure.namespace import Namespace
 from perdure.web import Request, Response
 
@@ -186,6 +186,12 @@ class Runtime:
             recorded = self._prepare(folder)
             journal = Journal(self._disk, folder.layout, epoch=folder.epoch, budget_bytes=self._journal_bytes)
             await journal.start()
+        except OSError as error:
+            self._leave_folder()
+            raise DataFolderError(
+                f"data folder {folder.path} cannot be brought to its last confirmed state: {error.strerror or error} "
+                f"({error.filename or 'while writing'}). Nothing confirmed is lost; start again when that is put right."
+            ) from error
         except BaseException:
             self._leave_folder()
             raise
@@ -278,6 +284,16 @@ class Runtime:
         if self._watchdog is not None:
             self._watchdog.stop()
             self._watchdog = None
+        # In a task of its own: whoever gives up waiting must not give the folder back under open stores.
+        closing = asyncio.get_running_loop().create_task(self._close(host, drain_s))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            host.drain_no_longer()
+            await closing
+            raise
+
+    async def _close(self, host: Host, drain_s: float) -> None:
         try:
             await host.stop(drain_s)
             await host.storage.close()

@@ -323,6 +323,49 @@ def test_a_full_file_system_loses_nothing_that_was_confirmed(tmp_path):
         subprocess.run(["umount", str(folder)], check=True)
 
 
+FEW_DESCRIPTORS = (
+    IN_PROCESS.replace("import asyncio, json, resource, sys", "import asyncio, json, os, resource, sys")
+    + """
+async def many(data):
+    async with Runtime([Shelf], data=data, slow_ms=0) as runtime:
+        calls = [runtime.env.SHELF.get_by_name(f"{n}").put(1, 100) for n in range(500)]
+        said = [await attempt(call) for call in calls]
+        print(json.dumps([said.count("stored"), len(os.listdir("/proc/self/fd"))]))
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+asyncio.run(many(sys.argv[2]))
+"""
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
+def test_more_objects_than_the_process_may_have_files(tmp_path):
+    """Stores are closed before the limit is reached, and the program around keeps some for itself."""
+    stored, descriptors = said_by(FEW_DESCRIPTORS, tmp_path)
+    assert stored == 500
+    assert descriptors < 220
+
+
+async def test_a_start_on_a_full_disk_is_refused_and_loses_nothing(disk, tmp_path):
+    """Recovery needs space; the journal stays until there is some."""
+    data = await crashed(tmp_path)
+    before = contents(data / "journal")
+    real = disk.pwrite
+
+    def full(fd, buffers, offset):
+        if "/objects/" in disk._paths.get(fd, ""):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(fd, buffers, offset)
+
+    disk.pwrite = full
+    with pytest.raises(DataFolderError, match="No space left on device"):
+        await a_runtime(data, disk=disk).start()
+    assert contents(data / "journal") == before
+    disk.pwrite = real
+    async with a_runtime(data, disk=disk) as runtime:
+        assert await runtime.env.COUNTER.get_by_name("a").count() == 30
+
+
 # --- bytes that rotted ---------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,7 @@ FRAMES_PER_CHECKPOINT: Final = 1000  # a hot store is checkpointed about every s
 WAL_FRAMES_MAX: Final = 16_000  # 64 MiB: a cursor that somebody keeps open is ended for a checkpoint
 WAL_READ_BYTES: Final = 4 * MIB  # frames are read and written in pieces of at most this size
 OPEN_STORES_MAX: Final = 1000  # connections kept open; least recently used are closed
+DESCRIPTORS_PER_STORE: Final = 3  # the database, its WAL, and the descriptor that a checkpoint syncs
 JOURNAL_BUDGET_BYTES: Final = 1 * GIB
 JOURNAL_SEGMENT_BYTES: Final = 64 * MIB
 JOURNAL_SEGMENTS_MIN: Final = 4

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -41,7 +43,7 @@ class StorageEngine:
         self._open: dict[bytes, Store] = {}
         self.uses = 0
         """Counts uses of stores: a clock for which was used last."""
-        self._open_stores_max = open_stores_max
+        self._open_stores_max = min(open_stores_max, _stores_that_fit())
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="perdure-sync")
         self._folders: set[str] = set()
         self._durable_folders: set[str] = set()
@@ -245,6 +247,14 @@ class StorageEngine:
             with suppress(StorageError):
                 await self.journal.close()
             self._threads.shutdown()
+
+
+def _stores_that_fit() -> int:
+    """Tell how many stores may be open at once; a quarter of the process's descriptors is left to others."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(1, soft * 3 // 4 // limits.DESCRIPTORS_PER_STORE)
 
 
 def _last_use(store: Store) -> int:
