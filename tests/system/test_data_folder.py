@@ -120,7 +120,18 @@ def test_uvicorn_with_several_workers_is_told_to_use_one(tmp_path):
     """One worker has the folder and answers; the others say why they do not start."""
     (tmp_path / "app.py").write_text(EMBEDDED)
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "app:app", "--port", "0", "--workers", "4"],
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "app:app",
+            "--port",
+            "0",
+            "--workers",
+            "4",
+            "--timeout-worker-healthcheck",
+            "60",
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(perdure.__file__).parents[1]), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,

@@ -466,6 +466,23 @@ async def test_a_store_that_was_cut_short_is_an_error_of_its_object_alone(tmp_pa
         assert await runtime.env.COUNTER.get_by_name("b").count() == 1
 
 
+async def test_a_store_that_cannot_be_checkpointed_is_named_once(tmp_path, caplog):
+    """Somebody took its file away: the journal keeps what it has, and says so, but not with every try."""
+    async with a_runtime(tmp_path, open_stores=1) as runtime:
+        counter = runtime.env.COUNTER.get_by_name("a")
+        await counter.hit()
+        store = live_of(counter).used_store
+        await runtime.env.COUNTER.get_by_name("b").hit()  # closes the first
+        Path(store.path).unlink()
+        for _ in range(3):
+            store.make_way()
+        assert await runtime.env.COUNTER.get_by_name("b").hit() == 2
+    (warning,) = [record for record in caplog.records if "checkpoint failed" in record.message]
+    assert store.path in warning.message
+    async with a_runtime(tmp_path) as runtime:
+        assert await runtime.env.COUNTER.get_by_name("a").count() == 1
+
+
 async def test_a_new_store_on_a_full_disk_is_an_error_of_its_object(disk, tmp_path):
     """The file cannot even be made; once there is space again the object is there."""
     async with a_runtime(tmp_path, disk=disk) as runtime:

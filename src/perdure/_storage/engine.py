@@ -45,6 +45,7 @@ class StorageEngine:
         """Counts uses of stores: a clock for which was used last."""
         self._open_stores_max = min(open_stores_max, _stores_that_fit())
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="perdure-sync")
+        self._failing: set[bytes] = set()
         self._folders: set[str] = set()
         self._durable_folders: set[str] = set()
         """Folders whose own names were synced by this process."""
@@ -221,8 +222,19 @@ class StorageEngine:
                 store.make_way()
 
     def checkpoint_failed(self, store: Store, error: BaseException) -> None:
-        """Hear that a store's WAL could not be moved into its file; it is tried again."""
-        log.warning("%s: checkpoint failed, it is tried again: %s", store.path, error)
+        """Hear that a store's WAL could not be moved into its file; it is tried again, and said once."""
+        if store.key not in self._failing:
+            self._failing.add(store.key)
+            log.warning(
+                "%s: checkpoint failed: %s. It is tried again; until it works the journal keeps what it has of "
+                "this object, and when the journal is full writers wait.",
+                store.path,
+                error,
+            )
+
+    def checkpoint_worked(self, store: Store) -> None:
+        """Hear that it could."""
+        self._failing.discard(store.key)
 
     def _failed(self, error: StorageFailed) -> None:
         if self.on_failure is not None:

@@ -24,7 +24,7 @@ from weakref import ref
 from perdure._base import limits
 from perdure._storage.database import Database, Error, is_critical, own, translate
 from perdure._storage.output_gate import OutputGate
-from perdure.errors import StorageError, StorageReset
+from perdure.errors import PerdureError, StorageError, StorageReset
 
 if TYPE_CHECKING:
     from perdure._storage.engine import StorageEngine
@@ -437,21 +437,22 @@ class Store:
         """
         Move the WAL into the database file now, if nothing stands in the way; the sync runs in a thread.
 
+            database = self.database or self.open()
+            if self._sync_fd is None:
+                self._sync_fd = self.engine.open_fd(self.path)
         Tells whether one is under way.
         """
         if self._syncing:
             return True
         if self.journaled > self.engine.wal_frames_max and self.has_cursors:
             self.finalise_cursors(KEPT_TOO_LONG)
+        self.engine.checkpoint_worked(self)
         if not (self.can_close and self.is_durable):
             return False
-        database = self.database or self.open()
-        if self._sync_fd is None:
-            self._sync_fd = self.engine.open_fd(self.path)
         try:
             if not database.checkpoint():
                 return False
-        except Error as error:
+        except (Error, OSError, PerdureError) as error:
             # The disk is full, or worse: the WAL and the journal still have everything.
             self.engine.checkpoint_failed(self, error)
             return False

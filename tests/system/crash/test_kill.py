@@ -1,6 +1,6 @@
 """`kill -9` in the middle of load from several processes: everything that was answered is there, nothing is torn apart.
 
-PERDURE_CRASH_ROUNDS sets how often (4 in the normal run), PERDURE_CRASH_SEED which run it is; the seed is printed.
+PERDURE_CRASH_ROUNDS sets how often (3 in the normal run), PERDURE_CRASH_SEED which run it is; the seed is printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import httpx
 from cli_process import Perdure
 
 LOAD = Path(__file__).parent / "load"
-ROUNDS = int(os.environ.get("PERDURE_CRASH_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("PERDURE_CRASH_ROUNDS", "3"))
 CLIENTS = 3
 
 
