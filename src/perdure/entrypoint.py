@@ -6,19 +6,22 @@ Every call makes an instance of its own (EP-01); values cross by copy, as on a s
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
+from perdure._base.awaitables import Call
 from perdure._base.current import current, current_env
 from perdure._base.registry import Registry
 from perdure._base.values import copy, copy_call
 from perdure._engine import methods
 from perdure._engine.failure import for_caller, mark
 from perdure._engine.turn import invoke
-from perdure.context import ExecutionContext, confirmed
+from perdure._web.relay import relay
+from perdure.context import ExecutionContext
 from perdure.errors import PerdureError
 from perdure.namespace import NO_FETCH, no_response
-from perdure.web import Request, Response, copy_request
+from perdure.web import Request, Response, copy_request, copy_response
 
 
 class Entrypoint:
@@ -65,43 +68,65 @@ class EntrypointStub:
     def __init__(self, entrypoint: Entrypoint, registry: Registry) -> None:
         self._entrypoint = entrypoint
         self._registry = registry
+        self._running: set[asyncio.Task[None]] = set()
 
-    async def fetch(self, input: Request | str, **init: Any) -> Response:
+    def fetch(self, input: Request | str, **init: Any) -> Awaitable[Response]:
         """Send a request to the worker's `fetch`."""
-        request = copy_request(input) if isinstance(input, Request) and not init else Request(input, **init)
-        return cast(Response, await self._run(self._entrypoint.fetch(request)))
+        sent = copy_request(input) if isinstance(input, Request) and not init else Request(input, **init)
+        relay(sent, current.get(), asyncio.get_running_loop())
+        return self._start(lambda: self._entrypoint.fetch(sent), _pack_response)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         if name[:2] == "__":
             raise AttributeError(name)
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Awaitable[Any]:
             sent_args, sent_kwargs, _ = copy_call(args, kwargs, registry=self._registry)
-            result = await self._run(self._entrypoint.call(name, sent_args, sent_kwargs))
-            return copy(result, registry=self._registry, label="result")
+            return self._start(
+                lambda: self._entrypoint.call(name, sent_args, sent_kwargs),
+                lambda result: copy(result, registry=self._registry, label="result"),
+            )
 
         return call
 
-    async def _run(self, work: Any) -> Any:
-        await confirmed()
-        # In a context where no object is current: the worker's code is not the object's.
-        token = current.set(None)
+    def _start(self, work: Callable[[], Awaitable[Any]], pack: Callable[[Any], Any]) -> Call:
+        """Run *work* when the caller's writes so far are durable; the future is its packed outcome."""
+        loop = asyncio.get_running_loop()
+        future = Call(loop=loop)
+        # A context where no object is current: the worker's code is not the object's.
+        context = contextvars.copy_context()
+        context.run(current.set, None)
+
+        def let_out(error: BaseException | None) -> None:
+            if error is not None:
+                future.cancel()  # the caller is being reset
+            elif not future.done():
+                task = loop.create_task(self._answer(work, pack, future), context=context)
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+
+        live = current.get()
+        store = None if live is None else live.used_store
+        if store is None or store.gate.is_open:
+            let_out(None)
+        else:
+            store.gate.when(store.gate.issued, let_out)
+        return future
+
+    async def _answer(
+        self, work: Callable[[], Awaitable[Any]], pack: Callable[[Any], Any], future: Call
+    ) -> None:
         try:
-            task = asyncio.get_running_loop().create_task(_outcome(work))
-        finally:
-            current.reset(token)
-        result, error = await task
-        if error is not None:
-            raise mark(for_caller(error, self._registry), remote=True) from None
-        return result
+            result = pack(await work())
+        except BaseException as error:  # SystemExit and its like would stop the whole loop
+            if not future.done():
+                future.set_exception(mark(for_caller(error, self._registry), remote=True))
+        else:
+            if not future.done():
+                future.set_result(result)
 
 
-async def _outcome(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
-    """Return what came of *work*: in a task of its own, SystemExit and its like would stop the whole loop."""
-    try:
-        return await work, None
-    except BaseException as error:
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-            raise
-        return None, error
+def _pack_response(response: Response) -> Response:
+    answer = copy_response(response)
+    relay(answer, None, asyncio.get_running_loop())
+    return answer

@@ -61,7 +61,7 @@ class CurrentEnv(Mapping[str, Any]):
 
 def _find() -> Env:
     found: Env | None = current_env.get()
-    if found is not None:
+    if found is not None and any(found is running for running in _running):
         return found
     if len(_running) == 1:
         return _running[0]

@@ -14,7 +14,7 @@ from perdure._base import ids, limits
 from perdure._base.awaitables import Call
 from perdure._base.current import current
 from perdure._base.values import copy_call, copy_sized
-from perdure._engine import methods
+from perdure._engine import lifecycle, methods
 from perdure._engine.events import Event, FetchEvent, RpcEvent
 from perdure._engine.failure import for_caller
 from perdure._web.body import Body
@@ -239,7 +239,7 @@ class DurableObjectStub:
 
     def _deliver(self, event: Event) -> None:
         live: Live | None = self._live  # type: ignore[assignment]
-        if live is None or live.state == "evicted":
+        if live is None or live.state is lifecycle.EVICTED:
             try:
                 live = self.id._space.live(self.id._bytes, _visible(self.name))
             except PerdureError as error:

@@ -8,6 +8,7 @@ async with Runtime(objects=[Counter], data="data") as rt:
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile

@@ -348,8 +348,6 @@ NOT_YET: dict[tuple[str, int], str] = {
     ("147-surface", 0): "WebSockets and facets",
     ("147-surface", 1): "alarms and bookmarks",
     ("248-sql-pragmas", 116): "to mend: tables that a module brings along can be read",
-    ("331-fetch-errors", 29): "to mend: an error in the middle of a body is not marked as remote",
-    ("342-eviction", 20): "to mend: a pragma of one instance lasts into the next",
 }
 """(scenario, step) → what has to be built, or mended, first. Each of these steps fails today."""
 

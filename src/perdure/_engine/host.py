@@ -109,6 +109,7 @@ class Host:
         self._idle: list[tuple[float, int, Live]] = []  # a heap by when to look
         self._looks = 0
         self._sweep: Timer | None = None
+        self._drained: asyncio.Future[None] | None = None
         self._factory: TaskFactory | None = None
         storage.on_failure = self._storage_failed
 
@@ -143,7 +144,9 @@ class Host:
     def _schedule_sweep(self) -> None:
         if self._sweep is None and self._idle:
             delay_s = max(_SWEEP_S, self._idle[0][0] - self.clock.monotonic_s())
-            self._sweep = self.clock.call_later(delay_s, self._evict_idle)
+            # In a context of its own: the timer would else keep, and run as, the object that was idle first.
+            context = self.context.copy()
+            self._sweep = context.run(self.clock.call_later, delay_s, self._evict_idle)
 
     def _evict_idle(self) -> None:
         self._sweep = None
@@ -203,13 +206,18 @@ class Host:
 
     async def _drain(self, drain_s: float) -> None:
         """Wait until nothing is in progress, *drain_s* at most."""
-        over = self.loop.create_future()
+        over = self._drained = self.loop.create_future()
         timer = self.clock.call_later(drain_s, lambda: None if over.done() else over.set_result(None))
         while drain_s > 0 and not over.done() and (working := self._in_progress()):
             all_done = asyncio.ensure_future(asyncio.wait(working))
             await asyncio.wait([all_done, over], return_when=asyncio.FIRST_COMPLETED)
             all_done.cancel()
         timer.cancel()
+
+    def drain_no_longer(self) -> None:
+        """Let `stop` go on at once."""
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     def _in_progress(self) -> list[Any]:
         return [*self.background, *(event.task for live in self._lives() for event in live.events)]

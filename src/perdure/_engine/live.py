@@ -10,6 +10,7 @@ uncommitted turn of this object; an object with events or tasks is never evicted
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -271,7 +272,9 @@ class Live:
         self.check_thread("block_concurrency_while()" if fatal else "transaction()")
         parent = effective(section.get())
         future = SectionFuture(loop=self.host.loop)
-        blocking = Section(parent, lambda: self._start_section(blocking, run, future, fatal))
+        # The callback is the caller's own code and sees its context variables.
+        context = contextvars.copy_context() if current.get() is self else self.host.context.copy()
+        blocking = Section(parent, lambda: self._start_section(blocking, run, future, fatal, context))
         self._enter(blocking)
         return future
 
@@ -306,15 +309,21 @@ class Live:
         self.gate.enter(entered)
 
     def _start_section(
-        self, blocking: Section, run: Callable[[], Any], future: SectionFuture, fatal: bool
+        self,
+        blocking: Section,
+        run: Callable[[], Any],
+        future: SectionFuture,
+        fatal: bool,
+        context: contextvars.Context,
     ) -> None:
-        context = self.host.context.copy()
         context.run(current.set, self)
         context.run(section.set, blocking)
         task = asyncio.Task(
             self._run_section(blocking, run, future, fatal), loop=self.host.loop, context=context
         )
         self.tasks.add(task)
+        if not fatal:  # whoever gives up a transaction rolls it back
+            future.add_done_callback(lambda future: task.cancel() if future.cancelled() else None)
 
     async def _run_section(
         self, blocking: Section, run: Callable[[], Any], future: SectionFuture, fatal: bool
@@ -390,6 +399,17 @@ class Live:
 
     def _current_task(self) -> Any:
         return asyncio.current_task() if self.host.on_loop_thread() else None
+
+    def task_began(self, task: Any) -> None:
+        """Keep the object while *task*, of its own code, runs; 15 minutes from the last one that began (LIFE-07)."""
+        self.tasks.add(task)
+        self.idle_since_s = self.host.clock.monotonic_s()
+
+    def task_ended(self, task: Any) -> None:
+        """Hear that *task* is done."""
+        self.tasks.discard(task)
+        if not self.tasks and not self.events:
+            self.became_idle()
 
     def became_idle(self) -> None:
         """Start the count-down to eviction."""

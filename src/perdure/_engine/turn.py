@@ -47,11 +47,19 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
     error: BaseException | None = None
     yielded: Any = None
     while True:
-        while gate.active is not None and live.broken is None and not gate.admits(section.get(), yielded):
+        passing = False
+        while (
+            gate.active is not None
+            and live.broken is None
+            and not passing
+            and not gate.admits(section.get(), yielded)
+        ):
+            turn = gate.wait(section.get())
             try:
-                yield from gate.wait(section.get())
+                yield from turn
             except BaseException as thrown:
                 error = thrown  # the code's own, once it may run again
+            passing = gate.active is gate.opening and turn.done() and not turn.cancelled()
         if live.broken is not None:
             with contextlib.suppress(BaseException):
                 coro.close()
@@ -66,6 +74,8 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
             host.running = None
             if live.open_turn:
                 live.end_turn()
+            if passing:
+                gate.go_on()
         value = error = None
         if live.broken is not None:
             continue  # type: ignore[unreachable]  # the step made it so: it ends here, whatever it waits for
@@ -102,9 +112,6 @@ _PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple,
 
 async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
     """Be the task of *coro*, which code of *live* started."""
-    task = asyncio.current_task()
-    live.tasks.add(task)
-    live.idle_since_s = live.host.clock.monotonic_s()
     try:
         return await drive(coro, live)
     except (SystemExit, KeyboardInterrupt) as error:
@@ -112,10 +119,6 @@ async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
         raise RemoteError(f"{type(error).__name__}: {error}", type(error).__name__) from error
     except Aborted:
         raise asyncio.CancelledError from None
-    finally:
-        live.tasks.discard(task)
-        if not live.tasks and not live.events:
-            live.became_idle()
 
 
 class TaskFactory:
@@ -132,8 +135,13 @@ class TaskFactory:
             return self._make(loop, coro, options)
         coro = _as_coroutine(coro)
         task = self._make(loop, driven(coro, live), options)
-        # One that is cancelled before its first step never gets to its coroutine.
-        task.add_done_callback(lambda _: coro.close())
+        live.task_began(task)
+
+        def ended(task: Any) -> None:
+            coro.close()  # a task that is cancelled before its first step never gets there
+            live.task_ended(task)
+
+        task.add_done_callback(ended)
         return task
 
     def _make(self, loop: asyncio.AbstractEventLoop, coro: Any, options: dict[str, Any]) -> Any:

@@ -50,6 +50,8 @@ class InputGate:
     """Admits steps of user code; `active` is None while nothing is blocked (the hot path asks only that)."""
 
     __slots__ = ("_queue", "_waiting", "active")
+    opening = Section(None, lambda: None)
+    """Stands in `active` while those who waited go on, one after the other: who comes now is behind them."""
 
     def __init__(self) -> None:
         self.active: Section | None = None
@@ -75,7 +77,7 @@ class InputGate:
     def enter(self, section: Section) -> None:
         """Start *section* now if nothing of its parent's level is open or queued, else when its turn comes."""
         parent = section.parent = effective(section.parent)
-        if self.active is parent:
+        if self.active is parent or (parent is None and self.active is self.opening):
             section.start()
             self.active = section  # not before: the caller's stack may end in `start`
         else:
@@ -112,10 +114,8 @@ class InputGate:
 
     def _wake(self, active: Section | None) -> None:
         if active is None:
-            waiting, self._waiting = self._waiting, deque()
-            for _, future in waiting:
-                if not future.done():
-                    future.set_result(None)
+            self.active = self.opening
+            self.go_on()
             return
         kept: deque[tuple[Section | None, asyncio.Future[None]]] = deque()
         for section, future in self._waiting:
@@ -124,6 +124,17 @@ class InputGate:
             elif not future.done():
                 future.set_result(None)
         self._waiting = kept
+
+    def go_on(self) -> None:
+        """Let the first who waits take a step; when nobody waits the gate is open."""
+        if self.active is not self.opening:
+            return  # a section began meanwhile
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+                return
+        self.active = None
 
     def _queue_of(self, section: Section | None) -> deque[Section]:
         if section is None:

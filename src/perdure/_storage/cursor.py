@@ -127,7 +127,7 @@ class SqlCursor:
     def _step(self, cursor: BaseCursor) -> None:
         try:
             self._ahead = row = cursor.fetchone()
-        except (Error, UnicodeDecodeError) as error:
+        except (Error, UnicodeDecodeError, SqlError) as error:
             self.finalise()
             self._ahead = None
             self._store.failed_statement(error)
@@ -162,10 +162,10 @@ class SqlCursor:
             return meter.of_reading(database, plan.sql, self._bindings, self._given, finished=self._is_at_end)
         return meter.of_writing(database, plan.sql, self._bindings, self._kept, self.changes, self.watched)
 
-    def keep_rows(self, rows: list[tuple[Any, ...]]) -> None:
+    def keep_rows(self, rows: list[tuple[Any, ...]], error: SqlError | None) -> None:
         """Take rows that were read to the end already: those of a writing statement (SQL-02)."""
         self._kept = len(rows)
-        self._cursor = _Kept(iter(rows))  # type: ignore[assignment]
+        self._cursor = _Kept(iter(rows), error)  # type: ignore[assignment]
         self._step(self._cursor)  # type: ignore[arg-type]
 
     def finalise(self, error: str = "") -> None:
@@ -181,13 +181,17 @@ class SqlCursor:
 class _Kept:
     """Rows in memory, with the face of a cursor."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_error", "_rows")
 
-    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+    def __init__(self, rows: Iterator[tuple[Any, ...]], error: SqlError | None) -> None:
         self._rows = rows
+        self._error = error
 
     def fetchone(self) -> tuple[Any, ...] | None:
-        return next(self._rows, None)
+        row = next(self._rows, None)
+        if row is None and self._error is not None:
+            raise self._error
+        return row
 
     def close(self, force: bool = False) -> None:
         self._rows = iter(())
@@ -345,7 +349,7 @@ def _write(
                 result.names = _names(database, plan)
             else:
                 # Rows of RETURNING that nobody reads would keep the statement, and so the commit, open.
-                result.keep_rows(_bounded(cursor))
+                result.keep_rows(*_bounded(cursor))
     except (Error, UnicodeError, OverflowError) as error:
         store.failed_statement(error)
         store.kv_exists = None
@@ -375,19 +379,21 @@ def _alter(store: Store, database: Database, plan: Plan, bindings: Sequence[Any]
     database.run(own("RELEASE _cf_alter"))
 
 
-def _bounded(cursor: BaseCursor) -> list[tuple[Any, ...]]:
+def _bounded(cursor: BaseCursor) -> tuple[list[tuple[Any, ...]], SqlError | None]:
+    """Run the statement to its end; return the rows that are kept, and what reading further raises."""
     rows: list[tuple[Any, ...]] = []
     size = 0
     for row in cursor:
         rows.append(row)
         size += sum(len(value) if isinstance(value, (str, bytes)) else 8 for value in row)
         if size > limits.SQL_RETURNING_BYTES_MAX:
-            cursor.close(True)
-            raise SqlError(
+            for _ in cursor:
+                pass  # the statement writes all that it was asked to
+            return rows, SqlError(
                 f"{RESULT_TOO_LARGE} The rows of a writing statement's RETURNING are kept in memory: at most "
                 f"{limits.SQL_RETURNING_BYTES_MAX:,} bytes. Return fewer columns, or write fewer rows at a time."
             )
-    return rows
+    return rows, None
 
 
 def _names(database: Database, plan: Plan) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final, cast
+from weakref import ref
 
 from perdure._base import limits
 from perdure._storage.database import BaseCursor, Database, Error, own, translate
@@ -24,6 +25,7 @@ INVALIDATED: Final = (
 _EXISTS = own("SELECT 1 FROM sqlite_schema WHERE name = '_cf_KV'")
 _CREATE = own("CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
 _GET = own("SELECT value FROM _cf_KV WHERE key = ?")
+_HAS = own("SELECT 1 FROM _cf_KV WHERE key = ?")
 _PUT = own("INSERT INTO _cf_KV VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
 _DELETE = own("DELETE FROM _cf_KV WHERE key = ?")
 _COUNT = own("SELECT count(*) FROM _cf_KV")
@@ -100,7 +102,7 @@ def delete(store: Store, keys: Iterable[str], *, confirmed: bool = True) -> int:
     database = store.database or store.open()
     if not (store.kv_exists or exists(store, database)):
         return 0
-    present = [key for key in dict.fromkeys(keys) if database.run(_GET, (key,)).fetchone() is not None]
+    present = [key for key in dict.fromkeys(keys) if database.run(_HAS, (key,)).fetchone() is not None]
     if present:
         store.begin_write(confirmed)
         try:
@@ -140,7 +142,7 @@ class KvIterator:
     def __init__(self, store: Store, cursor: BaseCursor) -> None:
         self._store = store
         self._cursor: BaseCursor | None = cursor
-        store.iterator = self
+        store.iterator = ref(self)
         store.cursors.add(self)
         self._error = ""
 
@@ -170,7 +172,8 @@ class KvIterator:
             with suppress(Error):  # what ended its statement is told again here
                 cursor.close(True)
         self._store.cursors.discard(self)
-        if self._store.iterator is self:
+        iterator = self._store.iterator
+        if iterator is not None and iterator() is self:
             self._store.iterator = None
 
 
@@ -178,8 +181,8 @@ def _select(store: Store, span: KeyRange, reverse: bool, limit: int | None) -> B
     database = store.database or store.open()
     if not (store.kv_exists or exists(store, database)):
         return None
-    earlier = store.iterator
-    if isinstance(earlier, KvIterator):
+    earlier = None if store.iterator is None else store.iterator()
+    if earlier is not None:
         earlier.finalise(INVALIDATED)
     bounds = (span.start,) if span.end is None else (span.start, span.end)
     count = limits.LIST_LIMIT_MAX if limit is None else min(limit, limits.LIST_LIMIT_MAX)

@@ -53,7 +53,13 @@ class OutputGate:
         elif self.released >= number and not self._waiting:
             callback(None)
         else:
-            self._waiting.append((number, callback))
+            # In the order of numbers, and of calls for one number. Who asks for an earlier commit than the last
+            # who asked is rare: a sync of unconfirmed writes went before.
+            waiting = self._waiting
+            place = len(waiting)
+            while place and waiting[place - 1][0] > number:
+                place -= 1
+            waiting.insert(place, (number, callback))
 
     def wait(self, number: int | None = None) -> asyncio.Future[None]:
         """Return a future for `when`; without a *number*, for the outputs of this moment."""
@@ -78,9 +84,8 @@ class OutputGate:
         if self.issued < number:
             self.issued = number
         waiting = self._waiting
-        # In order, and no further than the first that must still wait: a number never falls in the queue.
         while waiting and waiting[0][0] <= self.released:
-            waiting.popleft()[1](None)
+            _tell(waiting.popleft()[1], None)
 
     def take_back(self, number: int, error: BaseException) -> None:
         """Discard what waits for a commit after *number*: it was promised, and will never be made."""
@@ -93,11 +98,21 @@ class OutputGate:
             waiting.clear()
             waiting.extend(kept)
             for callback in taken:
-                callback(error)
+                _tell(callback, error)
 
     def break_(self, error: BaseException) -> None:
         """Discard every waiting output: the writes they depend on are lost (GATE-09)."""
         if self.broken is None:
             self.broken = error
             while self._waiting:
-                self._waiting.popleft()[1](error)
+                _tell(self._waiting.popleft()[1], error)
+
+
+def _tell(callback: Callback, error: BaseException | None) -> None:
+    """Run *callback*; one that fails must not keep those behind it."""
+    try:
+        callback(error)
+    except Exception as failure:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{callback!r} failed", "exception": failure}
+        )

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from weakref import ref
+from weakref import WeakSet, ref
 
 from perdure._base import limits
 from perdure._storage.database import Database, Error, is_critical, own, translate
@@ -118,8 +118,8 @@ class Store:
         self.loss = ""  # and why, the last time
         self.confirmed_inside = False  # the explicit transaction holds a confirmed write
         self.critical: BaseException | None = None
-        self.cursors: set[Stepping] = set()  # still stepping: they block checkpoints and closing
-        self.iterator: object = None  # the one live kv.list() iterator (KVS-06)
+        self.cursors: WeakSet[Stepping] = WeakSet()  # still stepping: they block checkpoints and closing
+        self.iterator: ref[Stepping] | None = None  # the one live kv.list() iterator (KVS-06)
         self.kv_exists: bool | None = None  # whether the hidden table is there; None: not known
         self.plans: dict[str, Any] = {}
         self.journaled = 0
@@ -187,16 +187,7 @@ class Store:
 
     @property
     def has_cursors(self) -> bool:
-        """Whether a statement is still stepping whose cursor somebody holds; others are ended here."""
-        if not self.cursors:
-            return False
-        # A cursor that was dropped before its end has only us: without these references it is gone.
-        held = [ref(cursor) for cursor in self.cursors]
-        iterator = ref(self.iterator) if self.iterator is not None else None
-        self.cursors.clear()
-        self.iterator = None
-        self.cursors.update(cursor for find in held if (cursor := find()) is not None)
-        self.iterator = iterator() if iterator is not None else None
+        """Whether a statement is still stepping; a cursor that nobody holds any more has ended with its last holder."""
         return bool(self.cursors)
 
     def close(self) -> None:
@@ -437,25 +428,25 @@ class Store:
         """
         Move the WAL into the database file now, if nothing stands in the way; the sync runs in a thread.
 
-            database = self.database or self.open()
-            if self._sync_fd is None:
-                self._sync_fd = self.engine.open_fd(self.path)
         Tells whether one is under way.
         """
         if self._syncing:
             return True
         if self.journaled > self.engine.wal_frames_max and self.has_cursors:
             self.finalise_cursors(KEPT_TOO_LONG)
-        self.engine.checkpoint_worked(self)
         if not (self.can_close and self.is_durable):
             return False
         try:
+            database = self.database or self.open()
+            if self._sync_fd is None:
+                self._sync_fd = self.engine.open_fd(self.path)
             if not database.checkpoint():
                 return False
         except (Error, OSError, PerdureError) as error:
             # The disk is full, or worse: the WAL and the journal still have everything.
             self.engine.checkpoint_failed(self, error)
             return False
+        self.engine.checkpoint_worked(self)
         self.wants_checkpoint = False
         self._salts = None
         self.journaled = self.durable_frames = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import http
+import http.client
 import sys
 import types
 from typing import Any

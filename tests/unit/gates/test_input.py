@@ -111,13 +111,16 @@ async def test_waiters_are_woken_in_the_order_in_which_they_came():
 
     async def wait(number: int) -> None:
         await log.gate.wait(None)
+        assert log.gate.active is log.gate.opening, "who comes now is behind those who waited"
         woken.append(number)
+        log.gate.go_on()  # as the driver does after the step
 
     tasks = [asyncio.create_task(wait(number)) for number in range(5)]
     await tick()
     log.gate.leave(section)
     await asyncio.gather(*tasks)
     assert woken == [0, 1, 2, 3, 4]
+    assert log.gate.active is None
 
 
 async def test_a_section_goes_before_the_waiters():

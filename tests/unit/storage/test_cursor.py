@@ -42,7 +42,7 @@ async def test_a_cursor_at_its_end_holds_no_statement() -> None:
     """The store knows only cursors that still step."""
     async with a_store() as (store, _):
         cursor = execute(store, "SELECT value FROM json_each('[1,2]')", ())
-        assert store.cursors == {cursor}
+        assert set(store.cursors) == {cursor}
         left(cursor)
         assert not store.cursors
         execute(store, "SELECT 1 WHERE 0", ())

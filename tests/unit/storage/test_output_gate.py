@@ -55,15 +55,47 @@ def test_an_output_of_an_open_gate_leaves_at_once() -> None:
 
 
 def test_outputs_leave_in_the_order_in_which_they_came() -> None:
-    """An output that need not wait does not overtake one that does."""
+    """Those that wait for one commit, and those for a later one behind them."""
+    gate = OutputGate()
+    outputs = Outputs(gate)
+    gate.issue(2)
+    outputs.wait("first", 1)
+    outputs.wait("second", 1)
+    outputs.wait("third", 2)
+    gate.release(2)
+    assert [name for name, _ in outputs.heard] == ["first", "second", "third"]
+
+
+def test_a_sync_of_later_writes_does_not_delay_an_output() -> None:
+    """An output waits only for what was written before it (GATE-07, GATE-10)."""
     gate = OutputGate()
     outputs = Outputs(gate)
     gate.issue(1)
-    outputs.wait("first", 1)
-    outputs.wait("second", 0)
-    assert outputs.heard == []
+    outputs.wait("sync of an unconfirmed write", 2)
+    outputs.wait("output", 1)
     gate.release(1)
-    assert [name for name, _ in outputs.heard] == ["first", "second"]
+    assert [name for name, _ in outputs.heard] == ["output"]
+
+
+async def test_a_callback_that_fails_keeps_nobody_else_waiting() -> None:
+    """It is reported to the loop, and those behind it hear."""
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: failures.append(context["exception"])
+    )
+    gate = OutputGate()
+    outputs = Outputs(gate)
+    gate.issue(1)
+    error = ValueError("callback")
+
+    def fail(_: object) -> None:
+        raise error
+
+    gate.when(1, fail)
+    outputs.wait("behind", 1)
+    gate.release(1)
+    assert [name for name, _ in outputs.heard] == ["behind"]
+    assert failures == [error]
 
 
 def test_issuing_an_older_commit_changes_nothing() -> None:
