@@ -14,6 +14,7 @@ import argparse
 import importlib
 import json
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -55,6 +56,7 @@ def main() -> None:
         if name not in QUESTIONS:
             parser.error(f"there is no question {name!r}: choose from {', '.join(QUESTIONS)}")
 
+    raise_descriptor_limit()
     found = tools.find(own_load=asked.own_load)
     CACHE.mkdir(parents=True, exist_ok=True)
     began_s = time.monotonic()
@@ -89,6 +91,12 @@ def main() -> None:
     about["seconds"] = round(time.monotonic() - began_s)
     print(report(about, [row for rows in answers.values() for row in rows]))
     say(f"\nwritten to {save(about, answers)}")
+
+
+def raise_descriptor_limit() -> None:
+    """Let what is started from here open as many files as may be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def report(about: dict[str, str | float], rows: list[Row]) -> str:

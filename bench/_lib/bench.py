@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from _lib.servers import HERE, Perdure, Server, Workerd
 from _lib.table import Row
 from _lib.tools import Tools, say
 
+SHARED_MEMORY = Path("/dev/shm")
+IN_MEMORY_BYTES = 2 << 30
 SETTLE_S = 0.3  # between two measurements: what the one before left to the disk
 
 
@@ -69,6 +72,23 @@ class Bench:
         """Return a path in the run's folder where nothing is yet."""
         self._made += 1
         return self.folder / str(self._made)
+
+    @contextmanager
+    def in_memory(self) -> Iterator[None]:
+        """
+        Let storage stand in memory meanwhile, if there is room: for questions that are not about the disk.
+
+        What a file holds there is not part of a process's memory.
+        """
+        disk = self.folder
+        if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > IN_MEMORY_BYTES:
+            self.folder = Path(tempfile.mkdtemp(prefix="perdure-bench-", dir=SHARED_MEMORY))
+        try:
+            yield
+        finally:
+            if self.folder != disk:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder = disk
 
     def perdure(self, *, idle_s: float | None = None, command_line: bool = False) -> Perdure:
         return Perdure(self.place(), self.server_core, idle_s=idle_s, command_line=command_line)
