@@ -17,6 +17,13 @@ class Live:
 
     def __init__(self, host):
         self.host = host
+        self.tasks = []
+
+    def task_began(self, task):
+        self.tasks.append(task)
+
+    def task_ended(self, task):
+        self.tasks.remove(task)
 
 
 def in_code_of(live):
@@ -55,11 +62,14 @@ async def test_code_outside_of_objects_is_not_driven():
         task = factory(loop, value(), **options)
         assert task.get_coro().__name__ == "value"
         assert await task == 5
-    driven = factory(loop, value(), context=in_code_of(Live(host)))
+    driven = factory(loop, value(), context=in_code_of(live := Live(host)))
     assert driven.get_coro().__name__ == "driven"
+    assert live.tasks == [driven]
     driven.cancel()
     with pytest.raises(asyncio.CancelledError):
         await driven
+    await asyncio.sleep(0)
+    assert live.tasks == []
 
 
 async def test_a_factory_below_makes_the_tasks():
