@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from perdure._storage.layout import Layout, store_key
 
 UNIQUE_KEY = "app-Item"
 LIVE = 10
+LINKS_MAX = 50_000  # names of one file; ext4 has at most 65,000
 CONNECTIONS = (1, 64, 1_000)
 SIZES = (("1 KB", 1_000, 1), ("1 MB", 100_000, 10))
 
@@ -72,8 +74,14 @@ def _fill(bench: Bench, server: Perdure, count: int) -> None:
     paths = [layout.store(store_key(UNIQUE_KEY, id_from_name(key, f"of-{n}").hex())) for n in range(count)]
     for path in {path.rpartition("/")[0] for path in paths}:
         Path(path).mkdir(parents=True, exist_ok=True)
-    for path in paths[1:]:
-        shutil.copy(paths[0], path)
+    first = paths[0]
+    for n, path in enumerate(paths[1:], start=1):
+        if n <= LIVE or n % LINKS_MAX == 0:
+            shutil.copy(paths[0], path)
+            first = path
+        else:
+            # Nobody opens these: a name of its own is what can cost something, and links are made at once.
+            os.link(first, path)
 
 
 def _connections(bench: Bench) -> list[Row]:
