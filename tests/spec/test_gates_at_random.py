@@ -11,7 +11,7 @@ from support.loops import on_both_loops
 
 from perdure import Runtime
 
-PROGRAMS = 60
+PROGRAMS = 40
 DEPTH_MAX = 4
 
 
