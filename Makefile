@@ -24,9 +24,9 @@ run: $(READY)  ## start the example application, with reload: a box office in th
 test: $(READY)  ## every test that needs no root (make test T=tests/unit for some)
 	$(BIN)/python -m pytest $(T) -m "not browser"
 
-test-all: $(READY)  ## all tests, those with a real browser too
+test-all: test  ## all tests: also those with a real browser
 	@scripts/install-test-tools
-	$(BIN)/python -m pytest $(T)
+	$(BIN)/python -m pytest $(T) -m browser
 
 lint: $(READY)  ## formatting and lint
 	$(BIN)/ruff format --check .
