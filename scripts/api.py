@@ -51,7 +51,7 @@ def signature(name: str, thing: Any, *, method: bool = False) -> str:
     if method and positional and positional[0].arg in ("self", "cls"):
         (arguments.posonlyargs or arguments.args).pop(0)
     shown = re.sub(r"\s+", " ", ast.unparse(arguments))
-    shown = shown.replace("=_MISSING", "=…").replace("=_FROM_ORIGINAL", "=…")
+    shown = shown.replace("=MISSING", "=…").replace("=_FROM_ORIGINAL", "=…")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
     return f"{'async ' if isinstance(node, ast.AsyncFunctionDef) else ''}{name}({shown}){returns}"
 

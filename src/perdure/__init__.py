@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from perdure.outgoing import fetch
     from perdure.runtime import Runtime
     from perdure.sql import Row, SqlCursor, SqlStorage
-    from perdure.storage import DurableObjectStorage, DurableObjectTransaction, SyncKvStorage
+    from perdure.storage import DurableObjectStorage, SyncKvStorage
+    from perdure.transactions import DurableObjectTransaction
     from perdure.web import Headers, Request, Response
 
 __version__ = "0.1.0"
@@ -83,7 +84,8 @@ _HOMES = {
     "outgoing": "fetch",
     "runtime": "Runtime",
     "sql": "Row SqlCursor SqlStorage",
-    "storage": "DurableObjectStorage DurableObjectTransaction SyncKvStorage",
+    "storage": "DurableObjectStorage SyncKvStorage",
+    "transactions": "DurableObjectTransaction",
     "web": "Headers Request Response",
 }
 

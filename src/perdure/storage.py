@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from perdure._base import codec
 from perdure._base.awaitables import NOTHING, Call, Done
 from perdure._base.stack import need_frames
 from perdure._engine.turn import invoke
-from perdure._gates.input import Section
 from perdure._storage import kv
 from perdure._storage.keyrange import KeyRange, key_range
 from perdure._storage.transaction import Transaction
 from perdure.errors import StorageError
 from perdure.sql import NoSql, SqlStorage
+from perdure.transactions import (
+    MISSING,
+    NO_DELETE_ALL,
+    DurableObjectTransaction,
+    SyncTransactionBlock,
+    TransactionBlock,
+    takes_argument,
+)
 
 if TYPE_CHECKING:
     from perdure._engine.live import Live
@@ -46,8 +52,6 @@ NO_SYNC_KV: Final = (
     "namespace is not declared to use SQLite. You can use the older, asynchronous interface via methods of "
     f"`storage` itself (e.g. `storage.get()`). Alternatively, to enable SQLite, {_ENABLE}"
 )
-NO_DELETE_ALL: Final = "Cannot call delete_all() within a transaction"
-_MISSING: Final[Any] = type("Missing", (), {"__repr__": lambda _: "..."})()
 
 
 class DurableObjectStorage:
@@ -161,7 +165,7 @@ class DurableObjectStorage:
     def put(
         self,
         key: str | Mapping[str, Any],
-        value: Any = _MISSING,
+        value: Any = MISSING,
         /,
         *,
         allow_concurrency: bool = False,
@@ -282,14 +286,14 @@ class DurableObjectStorage:
     def transaction(self, closure: Callable[[DurableObjectTransaction], Awaitable[T]]) -> Awaitable[T]: ...
     @overload
     def transaction(self, closure: Callable[[], Awaitable[T]]) -> Awaitable[T]: ...
-    def transaction(self, closure: Any = _MISSING) -> Any:
+    def transaction(self, closure: Any = MISSING) -> Any:
         """
         Run `await closure(txn)` as one transaction while no other event is delivered (TXN-01).
 
         An exception rolls everything back and reaches the caller. Every write of the object meanwhile
         belongs to the transaction, through `txn` or not. Without a closure: `async with … as txn:`.
         """
-        if closure is _MISSING:
+        if closure is MISSING:
             return TransactionBlock(self)
         if not callable(closure):
             raise TypeError(
@@ -301,7 +305,7 @@ class DurableObjectStorage:
         async def run() -> Any:
             txn = DurableObjectTransaction(self, Transaction(live.store(), whole=True))
             try:
-                result = await (invoke(closure, txn) if _takes_argument(closure) else invoke(closure))
+                result = await (invoke(closure, txn) if takes_argument(closure) else invoke(closure))
             except BaseException:
                 txn._leave(commit=False)
                 raise
@@ -314,13 +318,13 @@ class DurableObjectStorage:
     def transaction_sync(self) -> SyncTransactionBlock: ...
     @overload
     def transaction_sync(self, callback: Callable[[], T]) -> T: ...
-    def transaction_sync(self, callback: Any = _MISSING) -> Any:
+    def transaction_sync(self, callback: Any = MISSING) -> Any:
         """
         Run *callback* as a savepoint of the turn: an exception undoes what it wrote, and is raised (TXN-10).
 
         The callback is a plain function. Without one: `with ctx.storage.transaction_sync():`.
         """
-        if callback is _MISSING:
+        if callback is MISSING:
             return SyncTransactionBlock(self._live)
         if not callable(callback):
             raise TypeError(
@@ -385,8 +389,8 @@ class SyncKvStorage:
         return _Decoded(kv.iterate(live.store(), span, reverse=bool(reverse), limit=limit), live)
 
     def __getitem__(self, key: str) -> Any:
-        value = self.get(key, _MISSING)
-        if value is _MISSING:
+        value = self.get(key, MISSING)
+        if value is MISSING:
             raise KeyError(key)
         return value
 
@@ -425,116 +429,6 @@ class _Decoded:
     def __next__(self) -> tuple[str, Any]:
         key, data = next(self._pairs)
         return key, _load(self._live, key, data)
-
-
-class DurableObjectTransaction:
-    """What a `transaction` closure gets: the object's keys and values, and `rollback` (TXN-03)."""
-
-    __slots__ = ("_done", "_level", "_storage")
-
-    def __init__(self, storage: DurableObjectStorage, level: Transaction) -> None:
-        self._storage = storage
-        self._level = level
-        self._done = False
-
-    def _use(self, operation: str) -> DurableObjectStorage:
-        if self._done:
-            raise StorageError(
-                f"Cannot call {operation} on transaction that has already committed: did you move `txn` outside "
-                "of the closure?"
-            )
-        if not self._level.is_open:
-            raise StorageError(f"Cannot {operation} on rolled back transaction")
-        return self._storage
-
-    def get(self, key: Any, default: Any = None, **options: Any) -> Done[Any]:
-        """See `DurableObjectStorage.get`."""
-        return self._use("get()").get(key, default, **options)
-
-    def put(self, key: Any, value: Any = _MISSING, /, **options: Any) -> Done[None]:
-        """See `DurableObjectStorage.put`."""
-        return self._use("put()").put(key, value, **options)
-
-    def delete(self, key: Any, /, **options: Any) -> Done[Any]:
-        """See `DurableObjectStorage.delete`."""
-        return self._use("delete()").delete(key, **options)
-
-    def list(self, **options: Any) -> Done[dict[str, Any]]:
-        """See `DurableObjectStorage.list`."""
-        return self._use("list()").list(**options)
-
-    def delete_all(self, **options: Any) -> Done[None]:
-        """Refuse: everything cannot be deleted within a transaction (KVA-17)."""
-        raise StorageError(NO_DELETE_ALL)
-
-    def rollback(self) -> None:
-        """Undo everything; the closure may go on, and its value is still returned (TXN-04)."""
-        if self._done:
-            self._use("rollback()")
-        if self._level.is_open:
-            self._level.rollback()
-
-    def _leave(self, *, commit: bool) -> None:
-        if self._level.is_open and self._storage._live.broken is None:
-            self._level.commit() if commit else self._level.give_up()
-        self._done = True
-
-
-class TransactionBlock:
-    """`async with ctx.storage.transaction() as txn:`; an exception rolls back."""
-
-    __slots__ = ("_section", "_storage", "_txn")
-
-    def __init__(self, storage: DurableObjectStorage) -> None:
-        self._storage = storage
-        self._section: Section | None = None
-        self._txn: DurableObjectTransaction | None = None
-
-    async def __aenter__(self) -> DurableObjectTransaction:
-        live = self._storage._live
-        live.store()
-        self._section = await live.enter_section()
-        try:
-            self._txn = DurableObjectTransaction(self._storage, Transaction(live.store(), whole=True))
-        except BaseException:
-            live.leave_section(self._section)
-            raise
-        return self._txn
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._section is not None
-        assert self._txn is not None
-        try:
-            self._txn._leave(commit=error is None)
-        finally:
-            self._storage._live.leave_section(self._section)
-
-
-class SyncTransactionBlock:
-    """`with ctx.storage.transaction_sync():`; an exception undoes what the block wrote."""
-
-    __slots__ = ("_level", "_live")
-
-    def __init__(self, live: Live) -> None:
-        self._live = live
-        self._level: Transaction | None = None
-
-    def __enter__(self) -> None:
-        self._level = Transaction(self._live.store(), whole=False)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        level = self._level
-        assert level is not None
-        if self._live.broken is not None:
-            level.abandon()
-        elif error is None:
-            level.commit()
-        else:
-            level.give_up()
 
 
 # --- what the classes share -----------------------------------------------------------------------------
@@ -587,7 +481,7 @@ def _put(live: Live, key: Any, value: Any, confirmed: bool, interface: str) -> N
     store = live.store()
     registry = live.host.registry
     if isinstance(key, Mapping):
-        if value is not _MISSING:
+        if value is not MISSING:
             raise TypeError(PUT_FORMS)
         entries = [
             (_checked(name, "put", interface), codec.dumps(part, registry)) for name, part in key.items()
@@ -596,7 +490,7 @@ def _put(live: Live, key: Any, value: Any, confirmed: bool, interface: str) -> N
             kv.put_many(store, entries, confirmed=confirmed)
         return
     name = _checked(key, "put", interface)
-    if value is _MISSING:
+    if value is MISSING:
         raise TypeError(PUT_NOTHING)
     kv.put(store, name, codec.dumps(value, registry), confirmed=confirmed)
 
@@ -641,12 +535,3 @@ def _list(
     return {
         key: _load(live, key, data) for key, data in kv.rows(store, span, reverse=bool(reverse), limit=limit)
     }
-
-
-def _takes_argument(closure: Callable[..., Any]) -> bool:
-    """Whether *closure* wants the `txn`: one that ignores it may leave the parameter out."""
-    try:
-        parameters = inspect.signature(closure).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
