@@ -217,6 +217,9 @@ class Runtime:
         stored = folder.record
         before = records.Record() if stored is None else records.loads(stored)
         bound = tuple(Binding(name, cls.__name__) for name, cls in self._bindings.items())
+        recover(
+            self._disk, folder.layout
+        )  # first: after a power loss only the journal may know of a class's objects
         unused = {
             name
             for name, kept in before.classes.items()
@@ -232,7 +235,6 @@ class Runtime:
         )
         if steps.errors:
             raise ProblemsFound(steps.errors)
-        recover(self._disk, folder.layout)
         deleted = [step.unique_key for step in steps.steps if isinstance(step, Delete)]
         for unique_key in deleted:
             with suppress(FileNotFoundError):

@@ -71,7 +71,21 @@ class Plan(NamedTuple):
 
 
 class SqlCursor:
-    """The rows of the last statement of one `execute`, in step with SQLite."""
+    """
+    The rows of the last statement of one `execute`, in step with SQLite.
+
+    Only a writing statement has `changes`, `kept` and `watched`: most cursors are of short queries, and what
+    is not set costs nothing.
+    """
+
+    changes: int
+    """Rows that SQLite counted as changed, those of triggers and foreign keys included."""
+    kept: int
+    """Rows of RETURNING."""
+    watched: Watched | None
+    """What SQLite told of the run, if somebody listened."""
+    _counted: tuple[int, bool, Counts]
+    """The last answer of `counts`, and where the cursor was."""
 
     __slots__ = (
         "__weakref__",
@@ -81,11 +95,11 @@ class SqlCursor:
         "_cursor",
         "_error",
         "_given",
-        "_is_at_end",
-        "_kept",
         "_plan",
         "_store",
         "changes",
+        "is_at_end",
+        "kept",
         "names",
         "watched",
     )
@@ -97,13 +111,9 @@ class SqlCursor:
         self._cursor: BaseCursor | None = None
         self._ahead: tuple[Any, ...] | None = None
         self._error = ""
-        self._given = 0
-        self._kept = 0  # rows of RETURNING
-        self._is_at_end = False
-        self._counted: tuple[int, bool, Counts] | None = None
+        self._given = 0  # rows that SQLite has given
+        self.is_at_end = False  # SQLite has given every row
         self.names: tuple[str, ...] = ()
-        self.changes = 0  # rows that SQLite counted as changed, those of triggers and foreign keys included
-        self.watched: Watched | None = None  # of a writing statement that was
 
     def next_row(self) -> tuple[Any, ...] | None:
         """Return the next row, or None at the end."""
@@ -132,39 +142,35 @@ class SqlCursor:
             self._ahead = None
             self._store.failed_statement(error)
             raise _explain(error) from None
-        if row is None:
-            self.end()
-        else:
+        if row is not None:
             self._given += 1
-
-    def end(self) -> None:
-        """Note that the statement has come to its end."""
+            return
         self._cursor = None
-        self._is_at_end = True
+        self.is_at_end = True
         self._store.cursors.discard(self)
 
     @property
     def counts(self) -> Counts:
         """Rows read and written so far (SQL-13); the statement has always read one row ahead (SQL-14)."""
-        known = self._counted
-        if known is not None and known[:2] == (self._given, self._is_at_end):
+        known: tuple[int, bool, Counts] | None = getattr(self, "_counted", None)
+        if known is not None and known[:2] == (self._given, self.is_at_end):
             return known[2]
         counts = self._count()
-        self._counted = (self._given, self._is_at_end, counts)
+        self._counted = (self._given, self.is_at_end, counts)
         return counts
 
     def _count(self) -> Counts:
         database, plan = self._store.database, self._plan
         if database is None or self._store.critical is not None:
-            return Counts(self._given, self.changes)
+            return Counts(self._given, 0 if plan.reads_only else self.changes)
         database.is_metered = True
         if plan.reads_only:
-            return meter.of_reading(database, plan.sql, self._bindings, self._given, finished=self._is_at_end)
-        return meter.of_writing(database, plan.sql, self._bindings, self._kept, self.changes, self.watched)
+            return meter.of_reading(database, plan.sql, self._bindings, self._given, finished=self.is_at_end)
+        return meter.of_writing(database, plan.sql, self._bindings, self.kept, self.changes, self.watched)
 
     def keep_rows(self, rows: list[tuple[Any, ...]], error: SqlError | None) -> None:
         """Take rows that were read to the end already: those of a writing statement (SQL-02)."""
-        self._kept = len(rows)
+        self.kept = len(rows)
         self._cursor = _Kept(iter(rows), error)  # type: ignore[assignment]
         self._step(self._cursor)  # type: ignore[arg-type]
 
@@ -204,12 +210,13 @@ def execute(store: Store, text: str, bindings: Sequence[Any]) -> SqlCursor:
         raise store.critical
     known: list[Plan] | None = store.plans.get(text)
     if known is not None:
-        for plan in known[:-1]:
-            _run(store, database, plan, (), is_new=False).finalise()
+        if len(known) > 1:
+            for plan in known[:-1]:
+                _run(store, database, plan, ()).finalise()
         plan = known[-1]
         if plan.parameters != len(bindings):
             raise SqlError(WRONG_BINDINGS)
-        return _run(store, database, plan, bindings, is_new=False)
+        return _run(store, database, plan, bindings)
     return _execute_new(store, database, text, bindings)
 
 
@@ -282,7 +289,9 @@ def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
     return found, text[len(found.sql) :]
 
 
-def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any], *, is_new: bool) -> SqlCursor:
+def _run(
+    store: Store, database: Database, plan: Plan, bindings: Sequence[Any], is_new: bool = False
+) -> SqlCursor:
     result = SqlCursor(store, plan, bindings)
     cursor = database.cursor()
     if not plan.reads_only:
@@ -295,7 +304,7 @@ def _run(store: Store, database: Database, plan: Plan, bindings: Sequence[Any], 
         except COMPLETE:
             if plan.has_columns:
                 result.names = _names(database, plan)
-            result.end()
+            result.is_at_end = True
             return result
     except (Error, UnicodeError, OverflowError) as error:
         store.failed_statement(error)
@@ -313,6 +322,7 @@ def _run_write(
 ) -> SqlCursor:
     database = store.begin_write()
     before = database.total_changes()
+    result.kept, result.watched = 0, None
     if is_new or plan.changes_schema or database.is_metered:
         result.watched = watched = Watched()
         if plan.changes_schema:
