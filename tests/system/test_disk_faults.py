@@ -338,7 +338,6 @@ asyncio.run(many(sys.argv[2]))
 )
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
 def test_more_objects_than_the_process_may_have_files(tmp_path):
     """Stores are closed before the limit is reached, and the program around keeps some for itself."""
     stored, descriptors = said_by(FEW_DESCRIPTORS, tmp_path)
