@@ -8,69 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 import perdure
-from perdure._cli import exits
+from perdure._cli import exits, operate
+from perdure._cli.given import settings_of
 from perdure._cli.options import RunOptions
 from perdure._config.problem import Problem, ProblemsFound
-from perdure._config.settings import SETTINGS, Setting, of_command, size_bytes
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """A number of bytes, as `64KiB` or `100MB` too."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return size_bytes(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _type(setting: Setting) -> Any:
-    if setting.choices:
-        return click.Choice(setting.choices)
-    match setting.name:
-        case "port":
-            return click.IntRange(0, 65535)
-        case "max_body":
-            return Size()
-        case "drain":
-            return click.FloatRange(0)
-        case "slow_ms":
-            return click.IntRange(0)
-        case _:
-            return str
-
-
-def settings_of(command: str) -> Callable[[F], F]:
-    """Give a command the options that the table of settings has for it."""
-
-    def decorate(function: F) -> F:
-        for setting in reversed(of_command(command)):
-            flags: dict[str, Any] = {"help": setting.help, "envvar": setting.variable}
-            flags["show_envvar"] = setting.variable is not None
-            names = [setting.option, setting.name]
-            if setting.kind is bool:
-                flags |= {"is_flag": True, "default": setting.default}
-                if setting.is_flag_off:
-                    names[0] = f"--{setting.name}/{setting.option}"
-            else:
-                flags |= {"type": _type(setting), "default": setting.default, "metavar": setting.metavar}
-                flags |= {"multiple": setting.kind is list, "show_default": setting.default not in (None, ())}
-            function = click.option(*names, **flags)(function)
-        return function
-
-    return decorate
+from perdure._config.settings import SETTINGS
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -79,7 +26,20 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
         ctx.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Words(click.Group):
+    """The commands in two groups: of an application, and of what it keeps."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        operating = {command.name for command in operate.COMMANDS}
+        for title, chosen in (
+            ("Commands", [name for name in self.commands if name not in operating]),
+            ("Operation", [command.name or "" for command in operate.COMMANDS]),
+        ):
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(100)) for name in chosen])
+
+
+@click.group(cls=Words, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version",
     is_flag=True,
@@ -89,7 +49,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
     help="Show the version.",
 )
 def cli() -> None:
-    """Durable objects for Python: run an application, check it, begin a new one."""
+    """Durable objects for Python: run an application, check it, begin a new one, look after its data."""
 
 
 @cli.command(short_help="Run an application and reload it when its files change.")
@@ -152,6 +112,10 @@ def init(dir: str, template: str) -> int:
 
 def _options(command: str, path: str, given: dict[str, Any]) -> RunOptions:
     return RunOptions(path=path, command=command, **given)
+
+
+for command in operate.COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:

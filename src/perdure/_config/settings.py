@@ -29,6 +29,8 @@ class Setting:
     metavar: str | None = None
     is_flag_off: bool = False
     """A switch that is on unless `--no-<name>` is given."""
+    short: str | None = None
+    """One letter with a dash."""
     in_environment: bool = True
 
     @property
@@ -42,9 +44,20 @@ class Setting:
 
 
 RUN = ("dev", "serve")
-ALL = ("dev", "serve", "check")
+FOLDER = ("doctor",)
+"""Commands on a data folder, whether something runs there or not."""
+ALL = (*RUN, "check", *FOLDER)
 
 SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "path",
+        str,
+        ".",
+        "Application whose data folder is meant, as PATH of serve; by default that of the current folder.",
+        FOLDER,
+        metavar="PATH",
+        in_environment=False,
+    ),
     Setting("host", str, "127.0.0.1", "Address to listen on.", RUN),
     Setting("port", int, 8787, "Port to listen on; 0 takes a free one and prints it.", RUN),
     Setting(
@@ -69,7 +82,7 @@ SETTINGS: tuple[Setting, ...] = (
         list,
         (),
         "Variable for env, over those of files; may be given several times.",
-        ALL,
+        (*RUN, "check"),
         metavar="K:V",
         in_environment=False,
     ),
@@ -124,7 +137,7 @@ SETTINGS: tuple[Setting, ...] = (
         unit="milliseconds",
         metavar="MS",
     ),
-    Setting("json", bool, False, "Print JSON.", ("check",), in_environment=False),
+    Setting("json", bool, False, "Print JSON.", ("check", "doctor"), in_environment=False),
     Setting(
         "template",
         str,

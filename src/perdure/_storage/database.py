@@ -74,6 +74,11 @@ def tune_process() -> None:
     apsw.initialize()
 
 
+def sqlite_version() -> str:
+    """Name the SQLite that runs here, and the binding to it."""
+    return f"{apsw.sqlite_lib_version()} (apsw {apsw.apsw_version()})"
+
+
 @functools.cache
 def empty_image() -> bytes:
     """Return the bytes of an empty database in WAL mode, made once by SQLite itself."""

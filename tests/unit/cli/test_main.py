@@ -47,7 +47,7 @@ def test_the_version_is_one_line(capsys):
     assert capsys.readouterr().out.startswith("perdure 0.")
 
 
-@pytest.mark.parametrize("command", ["dev", "serve", "check", "init"])
+@pytest.mark.parametrize("command", sorted(cli.commands))
 def test_each_command_has_the_options_of_the_table_and_no_others(command):
     """The table is what the reference is checked against."""
     options = {

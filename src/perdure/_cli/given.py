@@ -1,0 +1,68 @@
+"""Options of commands, from the table of settings. (pure)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from perdure._config.settings import Setting, of_command, size_bytes
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """A number of bytes, as `64KiB` or `100MB` too."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return size_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _type(setting: Setting) -> Any:
+    if setting.choices:
+        return click.Choice(setting.choices)
+    match setting.name:
+        case "port":
+            return click.IntRange(0, 65535)
+        case "max_body":
+            return Size()
+        case "drain":
+            return click.FloatRange(0)
+        case "slow_ms":
+            return click.IntRange(0)
+        case _:
+            return str
+
+
+def settings_of(command: str) -> Callable[[F], F]:
+    """Give a command the options that the table of settings has for it."""
+
+    def decorate(function: F) -> F:
+        for setting in reversed(of_command(command)):
+            flags: dict[str, Any] = {"help": setting.help, "envvar": setting.variable}
+            flags["show_envvar"] = setting.variable is not None
+            names = [setting.option, setting.name]
+            if setting.short is not None:
+                names.insert(0, setting.short)
+            if setting.kind is bool:
+                flags |= {"is_flag": True, "default": setting.default}
+                if setting.is_flag_off:
+                    names[-2] = f"--{setting.name}/{setting.option}"
+            else:
+                flags |= {"type": _type(setting), "default": setting.default, "metavar": setting.metavar}
+                flags |= {
+                    "multiple": setting.kind is list,
+                    "show_default": setting.default not in (None, (), "."),
+                }
+            function = click.option(*names, **flags)(function)
+        return function
+
+    return decorate
