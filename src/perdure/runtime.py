@@ -217,9 +217,8 @@ class Runtime:
         stored = folder.record
         before = records.Record() if stored is None else records.loads(stored)
         bound = tuple(Binding(name, cls.__name__) for name, cls in self._bindings.items())
-        recover(
-            self._disk, folder.layout
-        )  # first: after a power loss only the journal may know of a class's objects
+        # First: after a power loss only the journal may know of a class's objects.
+        recover(self._disk, folder.layout, self._observer.recovering)
         unused = {
             name
             for name, kept in before.classes.items()

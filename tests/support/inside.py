@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
@@ -26,9 +26,6 @@ class Unsynced(RealDisk):
         pass
 
     def datasync(self, fd: int) -> None:
-        pass
-
-    def fsync_all(self, fds: Sequence[int]) -> None:
         pass
 
     def sync_folder(self, path: str) -> None:

@@ -11,13 +11,15 @@ import errno
 import os
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from perdure._base.disk import Buffer
 from perdure._storage.files import RealDisk
 
 SECTOR_BYTES = 512
+T = TypeVar("T")
 
 
 class PowerCut(BaseException):
@@ -113,9 +115,9 @@ class RecordingDisk(RealDisk):
             self._sync(fd)
             self._fds[fd].mode = os.fstat(fd).st_mode & 0o777
 
-    def fsync_all(self, fds: Sequence[int]) -> None:
-        for fd in fds:
-            self.fsync(fd)
+    def for_each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        for item in items:  # one after the other: a step is the same in every run
+            work(item)
 
     def truncate(self, fd: int, size_bytes: int) -> None:
         with self._lock:

@@ -6,10 +6,11 @@ that remembers which bytes were synced, or one that is full or broken. All calls
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias, TypeVar
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+T = TypeVar("T")
 
 
 class Disk(Protocol):
@@ -41,8 +42,13 @@ class Disk(Protocol):
     def fsync(self, fd: int) -> None:
         """Make the file's bytes, size and mode durable."""
 
-    def fsync_all(self, fds: Sequence[int]) -> None:
-        """The same for many files, several at a time."""
+    def for_each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        """
+        Call *work*, which uses this disk, with each of *items*, several at a time in threads.
+
+        *items* is gone through in the caller's thread, a bounded number ahead: what computes belongs there, what waits
+        for the disk into *work*. After an error no further item is taken; it is raised when all work has ended.
+        """
 
     def truncate(self, fd: int, size_bytes: int) -> None: ...
 

@@ -32,6 +32,9 @@ class Observer:
     def step_blocked(self, live: Running, method: str, place: str, stack: str, blocked_s: float) -> None:
         """One step of user code has kept the loop for *blocked_s*; *place* is its file and line."""
 
+    def recovering(self, stores: int, size_bytes: int) -> None:
+        """A start has found a journal of *size_bytes* and is about to write *stores* stores."""
+
     def storage_failed(self, error: BaseException) -> None:
         """Nothing can be made durable any more."""
 

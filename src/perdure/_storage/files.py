@@ -8,16 +8,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final
+from threading import BoundedSemaphore
+from typing import Final, TypeVar
 
 from perdure._base.disk import Buffer
 
+T = TypeVar("T")
+
 _BUFFERS_MAX: Final = 1024  # IOV_MAX on Linux and macOS
 _ZEROS: Final = bytes(1024 * 1024)
-_SYNCS_AT_A_TIME: Final = 8  # the file system's own journal groups syncs that run together
+_AT_A_TIME: Final = 8  # the file system's own journal groups syncs that run together
+_AHEAD_MAX: Final = 64  # items taken whose work has not ended: each may hold a file open
 
 # On macOS fsync only hands the bytes to the drive, which may keep them in its cache; F_FULLFSYNC empties
 # that. Some file systems (network ones) do not know it and say so.
@@ -99,14 +103,26 @@ class RealDisk:
     def fsync(self, fd: int) -> None:
         _sync(fd, os.fsync)
 
-    def fsync_all(self, fds: Sequence[int]) -> None:
-        if len(fds) < 2:
-            for fd in fds:
-                self.fsync(fd)
-            return
-        with ThreadPoolExecutor(min(len(fds), _SYNCS_AT_A_TIME), "perdure-fsync") as pool:
-            for _ in pool.map(self.fsync, fds):
-                pass
+    def for_each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        failed: list[BaseException] = []
+        room = BoundedSemaphore(_AHEAD_MAX)
+
+        def run(item: T) -> None:
+            try:
+                work(item)
+            except BaseException as error:
+                failed.append(error)
+            finally:
+                room.release()
+
+        with ThreadPoolExecutor(_AT_A_TIME, "perdure-disk") as pool:
+            for item in items:
+                room.acquire()
+                pool.submit(run, item)
+                if failed:
+                    break
+        if failed:
+            raise failed[0]
 
     def truncate(self, fd: int, size_bytes: int) -> None:
         os.ftruncate(fd, size_bytes)

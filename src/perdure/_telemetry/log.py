@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from perdure._base.current import Running
 from perdure._base.exceptions import text_of
+from perdure._base.limits import MIB
 from perdure._base.observer import Observer
 from perdure.errors import Disconnected
 
 log = logging.getLogger("perdure")
+
+RECOVERY_TOLD_BYTES_MIN: Final = 256 * MIB
+"""From here on a recovery can take a second, and somebody may wonder why nothing happens."""
 
 
 class LogObserver(Observer):
@@ -40,6 +44,12 @@ class LogObserver(Observer):
             method,
             place,
         )
+
+    def recovering(self, stores: int, size_bytes: int) -> None:
+        if size_bytes >= RECOVERY_TOLD_BYTES_MIN:
+            log.info(
+                "recovering %s objects from %s MiB of journal …", f"{stores:,}", f"{size_bytes // MIB:,}"
+            )
 
     def storage_failed(self, error: BaseException) -> None:
         log.critical("storage failed: %s", error)

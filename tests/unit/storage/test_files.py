@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 
 import pytest
 from support.recording_disk import RecordingDisk
 
-from perdure._storage.files import RealDisk
+from perdure._storage.files import _AHEAD_MAX, RealDisk
 
 
 @pytest.fixture(params=["real", "recording"])
@@ -96,7 +97,6 @@ def test_mode_and_size_are_changed_by_descriptor(disk, tmp_path):
     disk.chmod(fd, 0o600)
     disk.datasync(fd)
     disk.fsync(fd)
-    disk.fsync_all([fd, fd])
     disk.close(fd)
     assert (disk.size(path), disk.mode(path)) == (77, 0o600)
 
@@ -140,21 +140,64 @@ def test_a_file_is_renamed_and_removed(disk, tmp_path):
     assert disk.list(str(tmp_path)) == []
 
 
-def test_every_sync_error_is_told(disk, tmp_path, monkeypatch):
-    """Also when many files are synced at a time."""
-    fds = [disk.open(f"{tmp_path}/{number}", create=True) for number in range(20)]
-    fsync = disk.fsync
+def test_work_for_many_items_is_done_for_each(disk):
+    done = []
+    disk.for_each(done.append, range(1000))
+    assert sorted(done) == list(range(1000))
 
-    def one_broken(fd):
-        if fd == fds[13]:
+
+def test_items_are_made_in_the_callers_thread_and_worked_on_in_others():
+    caller = threading.get_ident()
+    makers, workers = set(), set()
+
+    def items():
+        for item in range(100):
+            makers.add(threading.get_ident())
+            yield item
+
+    RealDisk().for_each(lambda item: workers.add(threading.get_ident()), items())
+    assert makers == {caller}
+    assert caller not in workers
+
+
+def test_items_are_made_a_bounded_number_ahead():
+    """Each may hold a file open while its work waits for the disk."""
+    bound_reached, let_go = threading.Event(), threading.Event()
+    too_early = []
+
+    def items():
+        for item in range(1000):
+            if item == _AHEAD_MAX:
+                bound_reached.set()
+            if item > _AHEAD_MAX and not let_go.is_set():
+                too_early.append(item)
+            yield item
+
+    def work(item):
+        assert bound_reached.wait(10)
+        let_go.set()
+
+    RealDisk().for_each(work, items())
+    assert not too_early
+
+
+def test_an_error_in_work_for_many_items_is_told_when_all_work_has_ended(disk):
+    taken, done = [], []
+
+    def items():
+        for item in range(1000):
+            taken.append(item)
+            yield item
+
+    def work(item):
+        if item == 13:
             raise OSError(errno.EIO, "Input/output error")
-        fsync(fd)
+        done.append(item)
 
-    monkeypatch.setattr(disk, "fsync", one_broken)
     with pytest.raises(OSError, match="Input/output"):
-        disk.fsync_all(fds)
-    for fd in fds:
-        disk.close(fd)
+        disk.for_each(work, items())
+    assert sorted(done) == [item for item in taken if item != 13]
+    assert len(taken) < 1000
 
 
 def test_macos_syncs_to_the_medium(tmp_path, monkeypatch):

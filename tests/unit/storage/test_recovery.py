@@ -197,6 +197,34 @@ async def test_an_alarm_alone_makes_no_file(log):
     assert not os.path.exists(log.path(0))
 
 
+async def test_what_will_be_written_is_told_before_it_is(log):
+    await log.journal.start()
+    await log.commit(0, {1: 1}, 1)
+    await log.commit(1, {1: 5}, 1)
+    told = []
+    report = recover(log.disk, log.layout, lambda *news: told.append((*news, os.path.exists(log.path(0)))))
+    assert told == [(2, report.bytes, False)]
+
+
+async def test_pages_that_follow_one_another_in_the_store_but_not_in_the_log(log):
+    """Runs are read at once: they end where the log, or the store, goes on elsewhere."""
+    await log.journal.start()
+    await log.commit(0, {page: page for page in range(1, 9)}, 8)
+    await log.commit(0, {3: 30, 4: 40, 7: 70}, 8)
+    await log.commit(0, {11: 110, 12: 120}, 12)
+    log.recover()
+    assert log.pages(0) == [1, 2, 30, 40, 5, 6, 70, 8, 0, 0, 110, 120]
+
+
+async def test_a_store_of_more_pages_than_are_read_at_once(log, monkeypatch):
+    monkeypatch.setattr("perdure._storage.journal.recovery._PAGES_AT_A_TIME", 3)
+    await log.journal.start()
+    await log.commit(0, {page: page for page in range(1, 5)}, 4)
+    await log.commit(0, {page: page for page in range(5, 9)}, 8)
+    log.recover()
+    assert log.pages(0) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
 # --- the end of the log ----------------------------------------------------------------------------------
 
 

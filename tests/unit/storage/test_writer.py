@@ -39,7 +39,7 @@ class Log:
         found = []
         for name in self.disk.list(self.layout.journal):
             fd = self.disk.open(f"{self.layout.journal}/{name}")
-            for header in _intact_batches(self.disk, fd, int(name[:8])):
+            for header, *_ in _intact_batches(self.disk, fd, int(name[:8])):
                 batch = self.disk.pread(fd, header.size_bytes, header.position)
                 found.append((header, list(read_records(header, batch))))
             self.disk.close(fd)

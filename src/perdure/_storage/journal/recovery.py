@@ -13,9 +13,9 @@ nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from perdure._base.disk import Buffer, Disk
 from perdure._base.limits import FRAME_HEADER_BYTES, PAGE_BYTES
@@ -39,8 +39,9 @@ from perdure._storage.layout import SYNCED_MODE, Layout, scratch_of, segment_num
 from perdure.errors import DataFolderError
 
 _SCAN_BYTES: Final = 1024 * 1024
-_STORES_AT_A_TIME: Final = 256  # files held open between writing and syncing
-_PAGES_AT_A_TIME: Final = 256
+_PAGES_AT_A_TIME: Final = 1024  # of one store, in memory and in one write
+_SEGMENT_SHIFT: Final = 32  # a place in the log is one number: segment << 32 | offset
+_NO_FRAMES: Final = memoryview(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +57,39 @@ class RecoveryReport:
     seconds: float = 0.0
 
 
+class _Batch(NamedTuple):
+    """An intact batch, and what is in it but the pages themselves."""
+
+    header: Header
+    records: Sequence[tuple[Record, Sequence[int]]]
+    """Each without its frames, and the numbers of the pages that these hold."""
+    error: DamagedBatchError | None = None
+    """Its inside makes no sense, which matters only if it counts."""
+
+
 @dataclass(slots=True)
 class _Plan:
     """What to write into one store."""
 
-    pages: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Page number to segment and offset of its newest form."""
+    pages: dict[int, int] = field(default_factory=dict)
+    """Page number to the place of its newest form."""
     size_pages: int = 0
     commits: int = 0
-    begun: dict[int, tuple[int, int]] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
     """Pages of a commit whose last piece was not seen yet."""
     begun_number: int = 0
     pieces: int = 0
 
 
-def recover(disk: Disk, layout: Layout) -> RecoveryReport:
+def recover(
+    disk: Disk, layout: Layout, on_begin: Callable[[int, int], None] = lambda stores, size_bytes: None
+) -> RecoveryReport:
     """
     Bring every store to its last whole commit in the log and remove the log.
+
+    Args:
+        on_begin: called when the log has been read and found sound: how many stores will be written, and the
+            size of the log.
 
     Raises:
         DataFolderError: a part of the log that was durable cannot be read; nothing was touched.
@@ -87,18 +104,20 @@ def recover(disk: Disk, layout: Layout) -> RecoveryReport:
     try:
         for number in numbers:
             fds[number] = disk.open(layout.segment(number))
-        headers, torn = _read_log(disk, layout, fds)
-        plans = _plan(disk, layout, fds, headers)
+        batches, torn = _read_log(disk, layout, fds)
+        plans = _plan(layout, batches)
         _check(disk, layout, plans)
+        size_bytes = sum(batch.header.size_bytes for batch in batches)
+        on_begin(len(plans), size_bytes)
         _apply(disk, layout, fds, plans)
     finally:
         for fd in fds.values():
             disk.close(fd)
-    _remove(disk, layout, numbers, headers)
+    _remove(disk, layout, numbers, batches)
     return RecoveryReport(
         stores=len(plans),
         commits=sum(plan.commits for plan in plans.values()),
-        bytes=sum(header.size_bytes for header in headers),
+        bytes=size_bytes,
         torn=torn,
         seconds=time.monotonic() - began,
     )
@@ -107,25 +126,32 @@ def recover(disk: Disk, layout: Layout) -> RecoveryReport:
 # --- reading -------------------------------------------------------------------------------------------
 
 
-def _read_log(disk: Disk, layout: Layout, fds: dict[int, int]) -> tuple[Sequence[Header], bool]:
-    """Give the headers of the batches that count, in order, and whether a torn tail follows them."""
-    headers = [header for number, fd in fds.items() for header in _intact_batches(disk, fd, number)]
-    verdict = judge(list(fds), headers)
+def _read_log(disk: Disk, layout: Layout, fds: dict[int, int]) -> tuple[Sequence[_Batch], bool]:
+    """Give the batches that count, in order, and whether a torn tail follows them."""
+    found: dict[int, list[_Batch]] = {}
+
+    def read(number: int) -> None:
+        found[number] = list(_intact_batches(disk, fds[number], number))
+
+    disk.for_each(read, list(fds))
+    batches = [batch for number in fds for batch in found[number]]
+    verdict = judge(list(fds), [batch.header for batch in batches])
     if verdict.damage is not None:
         segment, position = verdict.damage
         raise _damaged(layout, segment, position, verdict.reason)
-    kept = headers[: verdict.kept]
+    kept = batches[: verdict.kept]
     if verdict.torn:
         return kept, True
     # Nothing behind the end is intact. Something that claims to be of this log there was being written.
-    segment, position = (
-        (kept[-1].segment, kept[-1].position + aligned(kept[-1].size_bytes)) if kept else (next(iter(fds)), 0)
-    )
+    segment, position = next(iter(fds)), 0
+    if kept:
+        last = kept[-1].header
+        segment, position = last.segment, last.position + aligned(last.size_bytes)
     remains = read_header(disk.pread(fds[segment], HEADER_BYTES, position))
     return kept, remains is not None and (remains.segment, remains.position) == (segment, position)
 
 
-def _intact_batches(disk: Disk, fd: int, number: int) -> Iterator[Header]:
+def _intact_batches(disk: Disk, fd: int, number: int) -> Iterator[_Batch]:
     """
     Find every intact batch of this segment, also behind ones that are not.
 
@@ -141,10 +167,24 @@ def _intact_batches(disk: Disk, fd: int, number: int) -> Iterator[Header]:
                     f"segment {number} of the journal has format version {header.version}; this version of "
                     f"Perdure reads version {VERSION}. Start the newer version that wrote it once more."
                 )
-            yield header
+            yield _open_batch(header, batch)
             position += aligned(header.size_bytes)
         else:
             position += ALIGN_BYTES
+
+
+def _open_batch(header: Header, data: bytes) -> _Batch:
+    """Keep what a plan needs; the bytes themselves are read again when they are written."""
+    try:
+        return _Batch(
+            header,
+            [
+                (record._replace(frames=_NO_FRAMES), list(page_numbers(record.frames)))
+                for record in read_records(header, data)
+            ],
+        )
+    except DamagedBatchError as error:
+        return _Batch(header, (), error)
 
 
 def _find(disk: Disk, fd: int, number: int, position: int) -> tuple[int, Header] | None:
@@ -164,24 +204,26 @@ def _find(disk: Disk, fd: int, number: int, position: int) -> tuple[int, Header]
     return None
 
 
-def _plan(disk: Disk, layout: Layout, fds: dict[int, int], headers: Sequence[Header]) -> dict[bytes, _Plan]:
+def _plan(layout: Layout, batches: Sequence[_Batch]) -> dict[bytes, _Plan]:
     """Find, for each store, where the newest form of each of its pages is."""
     plans: dict[bytes, _Plan] = {}
-    for header in headers:
-        batch = disk.pread(fds[header.segment], header.size_bytes, header.position)
+    for batch in batches:
+        header = batch.header
         try:
-            for record in read_records(header, batch):
+            if batch.error is not None:
+                raise batch.error
+            for record, pages in batch.records:
                 plan = plans.get(record.key)
                 if plan is None:
                     plan = plans[record.key] = _Plan()
-                _take(plan, header, record)
+                _take(plan, header, record, pages)
         except DamagedBatchError as error:
             raise _damaged(layout, header.segment, header.position, str(error)) from error
     # A store of which only a commit without its end is here: all it confirmed is in its own file.
     return {key: plan for key, plan in plans.items() if plan.size_pages}
 
 
-def _take(plan: _Plan, header: Header, record: Record) -> None:
+def _take(plan: _Plan, header: Header, record: Record, pages: Sequence[int]) -> None:
     if record.piece == 0:
         plan.begun = {}
         plan.begun_number = record.number
@@ -197,11 +239,8 @@ def _take(plan: _Plan, header: Header, record: Record) -> None:
             f"{plan.begun_number} of {record.key!r}"
         )
     plan.pieces += 1
-    offset = header.position + record.offset + FRAME_HEADER_BYTES
-    segment = header.segment
-    for page in page_numbers(record.frames):
-        plan.begun[page] = (segment, offset)
-        offset += FRAME_BYTES
+    first = (header.segment << _SEGMENT_SHIFT) + header.position + record.offset + FRAME_HEADER_BYTES
+    plan.begun.update(zip(pages, range(first, first + len(pages) * FRAME_BYTES, FRAME_BYTES), strict=True))
     if record.more:
         return
     plan.pages.update(plan.begun)
@@ -240,26 +279,36 @@ def _damaged(layout: Layout, segment: int, position: int, reason: str) -> DataFo
 
 def _apply(disk: Disk, layout: Layout, fds: dict[int, int], plans: dict[bytes, _Plan]) -> None:
     keys = sorted(plans)
-    for start in range(0, len(keys), _STORES_AT_A_TIME):
-        written: list[int] = []
-        try:
-            for key in keys[start : start + _STORES_AT_A_TIME]:
-                path = layout.store(key)
-                disk.make_folder(path.rpartition("/")[0])
-                for scratch in scratch_of(path):
-                    disk.unlink(scratch)
-                fd = disk.open(path, create=True, mode=SYNCED_MODE)
-                written.append(fd)
+    folders = sorted({folder for key in keys for folder in layout.store_folders(key)}, reverse=True)
+    for folder in folders:
+        disk.make_folder(folder)
+
+    def written() -> Iterator[tuple[str, int]]:
+        for key in keys:
+            path = layout.store(key)
+            fd = disk.open(path, create=True, mode=SYNCED_MODE)
+            try:
                 _write_store(disk, fd, fds, plans[key])
-            disk.fsync_all(written)
-        finally:
-            for fd in written:
+            except BaseException:
                 disk.close(fd)
-    for folder in sorted({folder for key in keys for folder in layout.store_folders(key)}, reverse=True):
-        disk.sync_folder(folder)
+                raise
+            yield path, fd
+
+    def settle(store: tuple[str, int]) -> None:
+        path, fd = store
+        try:
+            for scratch in scratch_of(path):
+                disk.unlink(scratch)
+            disk.fsync(fd)
+        finally:
+            disk.close(fd)
+
+    # One thread writes and the others wait for the disk: shared among threads, writing took twice the processor time.
+    disk.for_each(settle, written())
+    disk.for_each(disk.sync_folder, folders)
 
 
-def _remove(disk: Disk, layout: Layout, numbers: Sequence[int], headers: Sequence[Header]) -> None:
+def _remove(disk: Disk, layout: Layout, numbers: Sequence[int], batches: Sequence[_Batch]) -> None:
     """
     Remove the segments; an interruption between two of them leaves a log that recovers to the same.
 
@@ -267,7 +316,7 @@ def _remove(disk: Disk, layout: Layout, numbers: Sequence[int], headers: Sequenc
     one before them was torn, and without the torn one they would look like a log. Then the others, oldest
     first: what is left is always the end of the log.
     """
-    end = headers[-1].segment if headers else 0
+    end = batches[-1].header.segment if batches else 0
     behind = [number for number in reversed(numbers) if number > end]
     for number in [*behind, *(number for number in numbers if number <= end)]:
         disk.unlink(layout.segment(number))
@@ -276,17 +325,37 @@ def _remove(disk: Disk, layout: Layout, numbers: Sequence[int], headers: Sequenc
 
 def _write_store(disk: Disk, fd: int, fds: dict[int, int], plan: _Plan) -> None:
     disk.truncate(fd, plan.size_pages * PAGE_BYTES)
-    run: list[Buffer] = []
-    first = 0
-    for page in sorted(plan.pages):
-        if page > plan.size_pages:
-            break
-        if run and (page != first + len(run) or len(run) == _PAGES_AT_A_TIME):
-            disk.pwrite(fd, run, (first - 1) * PAGE_BYTES)
-            run = []
-        first = first if run else page
-        segment, offset = plan.pages[page]
-        run.append(disk.pread(fds[segment], PAGE_BYTES, offset))
-    if run:
-        disk.pwrite(fd, run, (first - 1) * PAGE_BYTES)
+    places = plan.pages
+    numbers = sorted(page for page in places if page <= plan.size_pages)
+    for start in range(0, len(numbers), _PAGES_AT_A_TIME):
+        chunk = numbers[start : start + _PAGES_AT_A_TIME]
+        pages: list[Buffer] = []
+        first = chunk[0]
+        for begin, count in _runs(chunk, places):
+            if begin != first + len(pages):
+                disk.pwrite(fd, pages, (first - 1) * PAGE_BYTES)
+                pages = []
+                first = begin
+            place = places[begin]
+            frames = memoryview(
+                disk.pread(
+                    fds[place >> _SEGMENT_SHIFT],
+                    count * FRAME_BYTES - FRAME_HEADER_BYTES,
+                    place & ((1 << _SEGMENT_SHIFT) - 1),
+                )
+            )
+            pages += [frames[at : at + PAGE_BYTES] for at in range(0, len(frames), FRAME_BYTES)]
+        disk.pwrite(fd, pages, (first - 1) * PAGE_BYTES)
     disk.chmod(fd, SYNCED_MODE)
+
+
+def _runs(numbers: Sequence[int], places: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Give the first number, and the count, of pages that follow one another in the store and in the log."""
+    begin, count, place = numbers[0], 0, places[numbers[0]]
+    for number in numbers:
+        if number == begin + count and places[number] == place + count * FRAME_BYTES:
+            count += 1
+        else:
+            yield begin, count
+            begin, count, place = number, 1, places[number]
+    yield begin, count
