@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         StorageError,
         StorageFailed,
         StorageReset,
+        TimedOut,
     )
     from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace
     from perdure.outgoing import fetch
@@ -65,6 +66,7 @@ __all__ = [
     "StorageFailed",
     "StorageReset",
     "SyncKvStorage",
+    "TimedOut",
     "WorkerEntrypoint",
     "confirmed",
     "env",
@@ -79,7 +81,7 @@ _HOMES = {
     "context": "DurableObjectState ExecutionContext confirmed",
     "durable_object": "DurableObject WorkerEntrypoint",
     "environment": "env",
-    "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset",
+    "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut",
     "namespace": "DurableObjectId DurableObjectStub Namespace",
     "outgoing": "fetch",
     "runtime": "Runtime",

@@ -8,6 +8,7 @@
     │   └── StorageFailed                the disk failed: nothing more can be made durable
     ├── ObjectReset                      the instance that served the call is gone (`durable_object_reset`)
     ├── Overloaded                       do not retry soon (`overloaded`)
+    ├── TimedOut (TimeoutError)          a time limit that somebody set is over
     ├── Disconnected                     a transient break: retry idempotent work on a new stub (`retryable`)
     ├── RemoteError                      an exception of a class that the caller's side does not know
     ├── ConfigError                      a mistake in a configuration or in a command's arguments
@@ -84,6 +85,10 @@ class Overloaded(PerdureError):
     """Too much is waiting, or something waited too long (ERR-03)."""
 
     overloaded = True
+
+
+class TimedOut(PerdureError, TimeoutError):
+    """A time limit that somebody set is over: the runtime's for an event, or that of one call from a thread."""
 
 
 class Disconnected(PerdureError):

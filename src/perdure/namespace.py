@@ -269,13 +269,18 @@ class RpcProperty:
         host = stub.id._space.host
         if not host.on_loop_thread():
             raise RuntimeError(OTHER_THREAD.format(what=f"{stub!r}.{name}()"))
+        size = 0
         if args or kwargs:
             args, kwargs, size = copy_call(args, kwargs, registry=host.registry)
             if size > limits.RPC_MESSAGE_BYTES_MAX:
                 raise PerdureError(MESSAGE_TOO_LARGE.format(size=size))
         call = methods.call
         event = RpcEvent(
-            Call(loop=host.loop), name, lambda instance: call(instance, name, args, kwargs), _pack_result
+            Call(loop=host.loop),
+            name,
+            lambda instance: call(instance, name, args, kwargs),
+            _pack_result,
+            size,
         )
         return stub._send(event)
 
@@ -329,9 +334,14 @@ class FetchCall(Coroutine[Any, Any, Response]):
             raise RuntimeError(OTHER_THREAD.format(what=f"{self._stub!r}.fetch()"))
         sent = copy_request(request)
         relay(sent, current.get(), host.loop)
+        body = sent.body
         return self._stub._send(
             FetchEvent(
-                Call(loop=host.loop), "fetch", lambda instance: _run_fetch(instance, sent), _pack_response
+                Call(loop=host.loop),
+                "fetch",
+                lambda instance: _run_fetch(instance, sent),
+                _pack_response,
+                0 if body is None else body.size or 0,  # a stream is held by its sender
             )
         )
 

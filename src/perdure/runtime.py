@@ -9,6 +9,7 @@ async with Runtime(objects=[Counter], data="data") as rt:
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import tempfile
@@ -33,6 +34,7 @@ from perdure._config.project import Binding, Declared
 from perdure._config.state import Delete
 from perdure._engine.host import Host
 from perdure._engine.live import Live
+from perdure._engine.queue import QueueLimits
 from perdure._engine.watchdog import Watchdog
 from perdure._http.asgi import HttpApp
 from perdure._storage.engine import StorageEngine
@@ -104,6 +106,11 @@ class Runtime:
         modules: further modules whose classes may be stored and sent by name.
         debug: errors shown with their source, for development.
         idle_s: seconds without events after which an object leaves memory (LIFE-04).
+        queue_events: how many events may wait at one object for their first step (ERR-13).
+        queue_bytes: how many bytes of arguments and bodies these may have together (ERR-14).
+        queue_wait_s: how long one of them may wait (ERR-15).
+        events_per_10_s: how many events one object takes in ten seconds (ERR-16); None: all that it can serve.
+        event_timeout_s: how long an event may run before it is cancelled; None: as long as it likes.
         slow_ms: report a step of an object's code that blocks the loop longer; 0 reports none.
         journal_bytes: how large the journal may grow.
         open_stores: how many databases are kept open; the least recently used are closed.
@@ -129,6 +136,11 @@ class Runtime:
         modules: Iterable[str] = (),
         debug: bool = False,
         idle_s: float = limits.IDLE_EVICTION_S,
+        queue_events: int = limits.QUEUED_EVENTS_MAX,
+        queue_bytes: int = limits.QUEUED_BYTES_MAX,
+        queue_wait_s: float = limits.QUEUED_S_MAX,
+        events_per_10_s: int | None = None,
+        event_timeout_s: float | None = None,
         slow_ms: int = limits.SLOW_STEP_MS,
         journal_bytes: int = limits.JOURNAL_BUDGET_BYTES,
         open_stores: int = limits.OPEN_STORES_MAX,
@@ -151,6 +163,8 @@ class Runtime:
         self.registry = Registry({*modules, *(cls.__module__.partition(".")[0] for cls in owners)})
         self._debug = debug
         self._idle_s = idle_s
+        self._queue_limits = QueueLimits(queue_events, queue_bytes, queue_wait_s, events_per_10_s)
+        self._event_timeout_s = event_timeout_s
         self._slow_ms = slow_ms
         self._journal_bytes = journal_bytes
         self._open_stores = open_stores
@@ -172,6 +186,16 @@ class Runtime:
         for name in self._bindings:
             if name in self._vars:
                 raise ConfigError(f"{name!r} is both a binding and a variable of env: rename one of them.")
+        given = {
+            "queue_events": self._queue_limits.events,
+            "queue_bytes": self._queue_limits.size_bytes,
+            "queue_wait_s": self._queue_limits.wait_s,
+            "events_per_10_s": self._queue_limits.per_window,
+            "event_timeout_s": self._event_timeout_s,
+        }
+        for name, value in given.items():
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}: it must be above 0 and finite.")
 
     # --- start and stop -------------------------------------------------------------------------------
 
@@ -203,6 +227,8 @@ class Runtime:
             observer=self._observer,
             registry=self.registry,
             idle_s=self._idle_s,
+            queue_limits=self._queue_limits,
+            event_timeout_s=self._event_timeout_s,
             debug=self._debug,
         )
         host.on_failure = self._on_failure

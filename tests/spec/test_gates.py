@@ -523,7 +523,7 @@ async def test_a_section_may_take_30_seconds():
     async with Runtime(objects=[Room], clock=clock, slow_ms=0) as rt:
         stub = rt.env.ROOM.get_by_name("x")
         calls = [asyncio.ensure_future(attempt(call)) for call in (begin(stub, work), stub.note("waits"))]
-        await until(lambda: clock.pending)
+        await until(lambda: clock.pending == 2)  # the section's, and that of who waits
         clock.advance(CRITICAL_SECTION_TIMEOUT_S - 0.1)
         for _ in range(5):
             await asyncio.sleep(0)

@@ -39,6 +39,16 @@ SQL_RETURNING_BYTES_MAX: Final = 64 * MIB  # rows of a writing statement are kep
 CRITICAL_SECTION_TIMEOUT_S: Final = 30.0  # GATE-15, LIM-15
 CRITICAL_SECTION_DEPTH_MAX: Final = 64  # GATE-16
 
+# --- overload of one object (GATE-20, ERR-13…16); Cloudflare names the errors and keeps the numbers to itself ---
+QUEUED_EVENTS_MAX: Final = 10_000  # about a second of work for a handler that writes a row
+QUEUED_BYTES_MAX: Final = (
+    128 * MIB
+)  # of their arguments and bodies: as much as Cloudflare gives an object in all
+QUEUED_S_MAX: Final = 60.0  # twice what a critical section may take: a slow one alone refuses nobody
+EVENT_WINDOW_S: Final = 10.0  # ERR-16: over which the events of one object may be counted
+EVENT_CANCEL_GRACE_S: Final = 5.0  # an event that is cancelled at its time limit must have ended by then
+TASKS_MAX: Final = 10_000  # LIM-22: timers of one object; here they are tasks
+
 # --- life of an object -------------------------------------------------------------------------------
 IDLE_EVICTION_S: Final = 10.0  # LIFE-04, LIM-17
 WAIT_UNTIL_OBJECT_S: Final = 15 * 60.0  # CTX-07: keeps an object from eviction at most this long

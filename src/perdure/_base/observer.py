@@ -29,6 +29,9 @@ class Observer:
     def background_failed(self, label: str, error: BaseException) -> None:
         """A `wait_until` task failed; *label* names whose it was."""
 
+    def object_overloaded(self, live: Running, error: BaseException) -> None:
+        """Events of the object are refused with *error*; told once in ten seconds."""
+
     def step_blocked(self, live: Running, method: str, place: str, stack: str, blocked_s: float) -> None:
         """One step of user code has kept the loop for *blocked_s*; *place* is its file and line."""
 

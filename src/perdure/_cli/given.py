@@ -32,8 +32,12 @@ def _type(setting: Setting) -> Any:
     match setting.name:
         case "port":
             return click.IntRange(0, 65535)
-        case "max_body":
+        case "max_body" | "queue_bytes":
             return Size()
+        case "queue_events" | "events_per_10_s":
+            return click.IntRange(1)
+        case "queue_wait" | "event_timeout":
+            return click.FloatRange(0, min_open=True)
         case "drain":
             return click.FloatRange(0)
         case "slow_ms":

@@ -75,6 +75,11 @@ async def host(
             modules=app.modules,
             debug=options.debug,
             slow_ms=options.slow_ms,
+            queue_events=options.queue_events,
+            queue_bytes=options.queue_bytes,
+            queue_wait_s=options.queue_wait,
+            events_per_10_s=options.events_per_10_s,
+            event_timeout_s=options.event_timeout,
             declared=project.declared,
             on_failure=on_failure,
         )

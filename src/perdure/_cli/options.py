@@ -27,6 +27,11 @@ class RunOptions:
     drain: float = limits.DRAIN_S
     max_body: int = limits.HTTP_BODY_BYTES_MAX
     slow_ms: int = limits.SLOW_STEP_MS
+    queue_events: int = limits.QUEUED_EVENTS_MAX
+    queue_bytes: int = limits.QUEUED_BYTES_MAX
+    queue_wait: float = limits.QUEUED_S_MAX
+    events_per_10_s: int | None = None
+    event_timeout: float | None = None
 
     @property
     def debug(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from perdure._base.awaitables import Call
+from perdure._base.clock import Timer
 
 
 class Event:
@@ -21,21 +22,32 @@ class Event:
         run: called with the instance; its result is awaited if it can be.
         pack: turns the result into what the caller gets; runs before the output gate is waited for.
         method: for logs and errors.
+        size_bytes: of the arguments or the body that is held for it.
+        timer: ends its wait in the queue, or its run.
+        is_over: that has happened, and its caller has been told.
     """
 
-    __slots__ = ("future", "method", "pack", "run", "task")
+    __slots__ = ("future", "is_over", "method", "pack", "run", "size_bytes", "task", "timer")
 
     errors_are_remote_on_reset: ClassVar[bool] = False
     """Whether the error of a reset, too, is marked `remote` for the caller (so it is with fetch)."""
 
     def __init__(
-        self, future: Call, method: str, run: Callable[[Any], Any], pack: Callable[[Any], Any]
+        self,
+        future: Call,
+        method: str,
+        run: Callable[[Any], Any],
+        pack: Callable[[Any], Any],
+        size_bytes: int = 0,
     ) -> None:
         self.future = future
         self.method = method
         self.run = run
         self.pack = pack
+        self.size_bytes = size_bytes
         self.task: Any = None
+        self.timer: Timer | None = None
+        self.is_over = False
 
 
 class RpcEvent(Event):

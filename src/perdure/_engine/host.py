@@ -19,6 +19,7 @@ from perdure._base.observer import Observer
 from perdure._base.registry import Registry
 from perdure._engine import lifecycle
 from perdure._engine.live import Live
+from perdure._engine.queue import QueueLimits
 from perdure._engine.turn import TaskFactory
 from perdure._storage.engine import StorageEngine
 from perdure._storage.layout import namespace_folder
@@ -88,6 +89,8 @@ class Host:
         observer: Observer,
         registry: Registry,
         idle_s: float = limits.IDLE_EVICTION_S,
+        queue_limits: QueueLimits | None = None,
+        event_timeout_s: float | None = None,
         debug: bool = False,
     ) -> None:
         self.storage = storage
@@ -95,6 +98,8 @@ class Host:
         self.observer = observer
         self.registry = registry
         self.idle_s = idle_s
+        self.queue_limits = queue_limits or QueueLimits()
+        self.event_timeout_s = event_timeout_s
         self.debug = debug
         self.on_failure: Callable[[BaseException], None] | None = None
         self.loop = asyncio.get_running_loop()

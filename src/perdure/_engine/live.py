@@ -24,10 +24,12 @@ from perdure._base.current import current
 from perdure._engine import lifecycle
 from perdure._engine.events import Event
 from perdure._engine.failure import add_trace, for_caller, mark, reset_error
+from perdure._engine.queue import EventQueue
+from perdure._engine.time_limit import limit_run, limit_wait
 from perdure._engine.turn import Aborted, drive, invoke, section
 from perdure._gates.input import InputGate, Section, SectionFuture, effective
 from perdure._storage.store import Store
-from perdure.errors import Disconnected, ObjectReset, StorageError
+from perdure.errors import Disconnected, ObjectReset, Overloaded, StorageError
 
 if TYPE_CHECKING:
     from perdure._engine.host import Host, Space
@@ -64,6 +66,8 @@ class Live:
         "instance",
         "name",
         "open_turn",
+        "overload_told_s",
+        "queue",
         "space",
         "state",
         "tasks",
@@ -81,6 +85,8 @@ class Live:
         self.open_turn = False
         self.events: set[Event] = set()
         self.tasks: set[Any] = set()
+        self.queue = EventQueue(host.queue_limits, host.clock)
+        self.overload_told_s = -limits.EVENT_WINDOW_S
         self.idle_since_s = 0.0
         self.in_idle_queue = False
         self.crowded = False  # its writes outrun the disk
@@ -96,21 +102,40 @@ class Live:
 
     def deliver(self, event: Event) -> None:
         """Start *event* in a task of its own; a caller that goes away never cancels it (STB-15)."""
+        refusal = self.queue.add(event.size_bytes)
+        if refusal is not None:
+            self.refuse(event, refusal)
+            return
         context: Context = self.host.context.copy()
         context.run(current.set, self)
         event.task = asyncio.Task(self.serve(event), loop=self.host.loop, context=context)
         self.events.add(event)  # last: the caller's stack may end in any of these lines
+
+    def refuse(self, event: Event, text: str) -> None:
+        """Fail *event* because too much waits here; the object and what waits go on (ERR-13…16)."""
+        error = mark(Overloaded(text), durable_object_id=self.id.hex())
+        if not event.future.done():
+            event.future.set_exception(error)
+        now_s = self.host.clock.monotonic_s()
+        if now_s - self.overload_told_s >= limits.EVENT_WINDOW_S:
+            self.overload_told_s = now_s
+            self.host.observer.object_overloaded(self, error)
 
     async def serve(self, event: Event) -> None:
         """Run *event*: construct if need be, wait for the gate, call, commit, wait for durability, answer."""
         try:
             if self.crowded or self.host.storage.journal.is_full:
                 self.crowded = True
+                limit_wait(self, event)
                 await self.hold()
             if self.instance is None:
                 self.construct()
-            result = await drive(invoke(event.run, self.instance), self)
-            if self.broken is None:
+            if self.gate.active is not None:
+                limit_wait(self, event)
+            result = await drive(invoke(self.begin, event), self)
+            if event.timer is not None:
+                event.timer.cancel()
+            if self.broken is None and not event.is_over:
                 value = event.pack(result)
                 store = self._store
                 if store is not None:
@@ -126,7 +151,22 @@ class Live:
             if not self.events:
                 self.became_idle()
 
+    def begin(self, event: Event) -> Any:
+        """Call the handler: *event* is queued no longer."""
+        queue = self.queue
+        queue.count -= 1  # as `leave` does, which would be one more call for each event
+        queue.size_bytes -= event.size_bytes
+        if event.timer is not None:
+            event.timer.cancel()
+        if self.host.event_timeout_s is not None:
+            limit_run(self, event, self.host.event_timeout_s)
+        return event.run(self.instance)
+
     async def _answer_error(self, event: Event, error: BaseException) -> None:
+        if event.timer is not None:
+            event.timer.cancel()
+        if self.broken is None and event.is_over:
+            return
         if self.broken is None:
             answer = mark(for_caller(error, self.host.registry), remote=True, durable_object_id=self.id.hex())
             if self.host.debug:

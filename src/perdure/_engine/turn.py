@@ -16,13 +16,18 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from perdure._base import limits
 from perdure._base.current import current
 from perdure._gates.input import Section
-from perdure.errors import RemoteError
+from perdure.errors import Overloaded, RemoteError
 
 if TYPE_CHECKING:
     from perdure._engine.host import Host
     from perdure._engine.live import Live
+
+TOO_MANY_TASKS = (
+    "{label} has {most:,} tasks in progress, as many as one object may have: let some end before more begin."
+)
 
 section: ContextVar[Section | None] = ContextVar("perdure_section", default=None)
 """The critical section that this code belongs to."""
@@ -60,6 +65,8 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
             except BaseException as thrown:
                 error = thrown  # the code's own, once it may run again
             passing = gate.active is gate.opening and turn.done() and not turn.cancelled()
+            if error is not None and _is_untouched(coro):
+                break  # nothing of it has run, and nothing will: it need not wait for that
         if live.broken is not None:
             with contextlib.suppress(BaseException):
                 coro.close()
@@ -121,6 +128,10 @@ async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
         raise asyncio.CancelledError from None
 
 
+def _is_untouched(coro: Any) -> bool:
+    return inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED
+
+
 class TaskFactory:
     """Drives every task that code of a host's objects makes; chained to the factory that the loop had."""
 
@@ -134,6 +145,9 @@ class TaskFactory:
         if live is None or live.host is not self._host:
             return self._make(loop, coro, options)
         coro = _as_coroutine(coro)
+        if len(live.tasks) >= limits.TASKS_MAX:
+            coro.close()
+            raise Overloaded(TOO_MANY_TASKS.format(label=live.label, most=limits.TASKS_MAX))
         task = self._make(loop, driven(coro, live), options)
         live.task_began(task)
 

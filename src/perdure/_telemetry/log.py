@@ -35,6 +35,9 @@ class LogObserver(Observer):
     def background_failed(self, label: str, error: BaseException) -> None:
         log.error("a wait_until() task of %s failed", label, exc_info=error)
 
+    def object_overloaded(self, live: Running, error: BaseException) -> None:
+        log.warning("%s refuses events: %s", live.label, text_of(error))
+
     def step_blocked(self, live: Running, method: str, place: str, stack: str, blocked_s: float) -> None:
         log.warning(
             "%s has blocked the event loop for %.0f ms in %s() at %s: no other object runs meanwhile. Move long "
