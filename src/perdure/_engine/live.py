@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
@@ -90,7 +89,7 @@ class Live:
         self.idle_since_s = 0.0
         self.in_idle_queue = False
         self.crowded = False  # its writes outrun the disk
-        self._held: deque[asyncio.Future[None]] = deque()
+        self._held: list[asyncio.Future[None]] = []
         self._store: Store | None = None
 
     @property
@@ -224,7 +223,7 @@ class Live:
         self.host.loop.call_soon(self._went_on)  # after that step
 
     def _went_on(self) -> None:
-        self._held.popleft()
+        self._held.pop(0)
         if self._held:
             self._let_go_on()
         else:

@@ -14,7 +14,6 @@ one after another in the order asked for; waiters are woken in the order in whic
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +28,7 @@ class Section:
         self.depth: int = 1 if parent is None else parent.depth + 1
         self.start = start
         self.finished = False
-        self.queue: deque[Section] | None = None
+        self.queue: list[Section] | None = None
         self.timer: Any = None  # of whoever opened it
 
 
@@ -55,8 +54,10 @@ class InputGate:
 
     def __init__(self) -> None:
         self.active: Section | None = None
-        self._queue: deque[Section] = deque()
-        self._waiting: deque[tuple[Section | None, asyncio.Future[None]]] = deque()
+        # Lists, not deques, here and in other parts of an object: those of most objects are always empty, and an
+        # empty deque takes 760 bytes.
+        self._queue: list[Section] = []
+        self._waiting: list[tuple[Section | None, asyncio.Future[None]]] = []
 
     def admits(self, section: Section | None, resumed_by: object = None) -> bool:
         """Tell whether code of *section* may run; *resumed_by* is the future that its step waited for."""
@@ -98,7 +99,7 @@ class InputGate:
         if self.active is not section:
             return
         parent: Section | None = section
-        queue: deque[Section] = deque()
+        queue: list[Section] = []
         while parent is not None and parent.finished:
             if parent.queue:  # asked for inside, by code that did not wait for it
                 queue.extend(parent.queue)
@@ -108,7 +109,7 @@ class InputGate:
         waiting.extend(queue)
         self.active = parent
         if waiting:
-            self.active = following = waiting.popleft()
+            self.active = following = waiting.pop(0)
             following.start()
         self._wake(self.active)
 
@@ -117,7 +118,7 @@ class InputGate:
             self.active = self.opening
             self.go_on()
             return
-        kept: deque[tuple[Section | None, asyncio.Future[None]]] = deque()
+        kept: list[tuple[Section | None, asyncio.Future[None]]] = []
         for section, future in self._waiting:
             if effective(section) is not active:
                 kept.append((section, future))
@@ -130,15 +131,15 @@ class InputGate:
         if self.active is not self.opening:
             return  # a section began meanwhile
         while self._waiting:
-            _, future = self._waiting.popleft()
+            _, future = self._waiting.pop(0)
             if not future.done():
                 future.set_result(None)
                 return
         self.active = None
 
-    def _queue_of(self, section: Section | None) -> deque[Section]:
+    def _queue_of(self, section: Section | None) -> list[Section]:
         if section is None:
             return self._queue
         if section.queue is None:
-            section.queue = deque()
+            section.queue = []
         return section.queue

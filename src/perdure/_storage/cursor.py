@@ -312,7 +312,7 @@ def _run(
     finally:
         database.internal = True
     result._cursor = cursor
-    store.cursors.add(result)
+    store.step_begins(result)
     result._step(cursor)
     return result
 

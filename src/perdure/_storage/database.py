@@ -196,7 +196,7 @@ class Database:
             # Frees the block that SQLite preallocates for its page cache, then keeps a small cache.
             self._pragma("cache_size", "1")
             self._pragma("shrink_memory")
-            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+            connection.execute("SELECT 1 FROM sqlite_schema", can_cache=False).fetchall()
             self._pragma("cache_size", "64")
         except apsw.Error as error:
             raise DataFolderError(
@@ -213,7 +213,9 @@ class Database:
         self.execute: Callable[..., apsw.Cursor] = self._cursor.execute
 
     def _pragma(self, name: str, value: str | None = None, *, expect: str | None = None) -> None:
-        row = self._connection.execute(f"PRAGMA {name}" + (f"={value}" if value else "")).fetchone()
+        # Not into the cache of statements: there each would take two kilobytes for as long as the connection is open.
+        sql = f"PRAGMA {name}" + (f"={value}" if value else "")
+        row = self._connection.execute(sql, can_cache=False).fetchone()
         if expect is not None and row != (expect,):
             raise DataFolderError(f"{self._path}: PRAGMA {name} answered {row}, not {expect!r}")
 

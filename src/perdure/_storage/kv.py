@@ -143,7 +143,7 @@ class KvIterator:
         self._store = store
         self._cursor: BaseCursor | None = cursor
         store.iterator = ref(self)
-        store.cursors.add(self)
+        store.step_begins(self)
         self._error = ""
 
     def __iter__(self) -> KvIterator:

@@ -11,7 +11,6 @@ nothing is ever released.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -34,7 +33,7 @@ class OutputGate:
         self.issued = released
         self.released = released
         self.broken: BaseException | None = None
-        self._waiting: Final[deque[tuple[int, Callback]]] = deque()
+        self._waiting: Final[list[tuple[int, Callback]]] = []
 
     @property
     def is_open(self) -> bool:
@@ -85,7 +84,7 @@ class OutputGate:
             self.issued = number
         waiting = self._waiting
         while waiting and waiting[0][0] <= self.released:
-            _tell(waiting.popleft()[1], None)
+            _tell(waiting.pop(0)[1], None)
 
     def take_back(self, number: int, error: BaseException) -> None:
         """Discard what waits for a commit after *number*: it was promised, and will never be made."""
@@ -105,7 +104,7 @@ class OutputGate:
         if self.broken is None:
             self.broken = error
             while self._waiting:
-                _tell(self._waiting.popleft()[1], error)
+                _tell(self._waiting.pop(0)[1], error)
 
 
 def _tell(callback: Callback, error: BaseException | None) -> None:

@@ -15,7 +15,6 @@ Invariants:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -64,6 +63,11 @@ class Stepping(Protocol):
 
     def finalise(self, error: str = "") -> None:
         """Release the statement; *error* is what its next step raises."""
+
+
+NO_CURSORS: Final[WeakSet[Stepping]] = WeakSet()
+"""Of every store that has none: a set of its own for each would take a kilobyte."""
+_NO_NUMBERS: Final[frozenset[int]] = frozenset()
 
 
 class Store:
@@ -118,7 +122,7 @@ class Store:
         self.loss = ""  # and why, the last time
         self.confirmed_inside = False  # the explicit transaction holds a confirmed write
         self.critical: BaseException | None = None
-        self.cursors: WeakSet[Stepping] = WeakSet()  # still stepping: they block checkpoints and closing
+        self.cursors = NO_CURSORS  # still stepping: they block checkpoints and closing
         self.iterator: ref[Stepping] | None = None  # the one live kv.list() iterator (KVS-06)
         self.kv_exists: bool | None = None  # whether the hidden table is there; None: not known
         self.plans: dict[str, Any] = {}
@@ -128,8 +132,8 @@ class Store:
         self._prepared = False  # and this process has looked at it
         self.wants_checkpoint = False
         self.used = 0  # when it was used last, by the engine's count
-        self._pending: deque[tuple[int, int]] = deque()  # (commit, frames in the WAL after it)
-        self._empty: set[int] = set()  # commits that wrote nothing, durable with the one before
+        self._pending: list[tuple[int, int]] = []  # (commit, frames in the WAL after it)
+        self._empty = _NO_NUMBERS  # commits that wrote nothing, durable with the one before
         self._salts: bytes | None = None
         self._name_journaled = False
         self._sync_fd: int | None = None
@@ -196,6 +200,7 @@ class Store:
         if self.database is not None:
             self.database.close()
             self.database = None
+            self.cursors = NO_CURSORS
             self.plans.clear()
         self._close_sync_fd()
         self.engine.closed(self)
@@ -205,6 +210,12 @@ class Store:
         if self._sync_fd is not None and self.database is None and not self._syncing:
             self.engine.close_fd(self._sync_fd)
             self._sync_fd = None
+
+    def step_begins(self, cursor: Stepping) -> None:
+        """Note that *cursor* has not come to its end; it takes itself out of `cursors`."""
+        if self.cursors is NO_CURSORS:
+            self.cursors = WeakSet()
+        self.cursors.add(cursor)
 
     def finalise_cursors(self, error: str = "") -> None:
         """End every cursor that still steps; the next use of one raises *error*, or finds it at its end."""
@@ -292,7 +303,7 @@ class Store:
         if self.gate.released >= number - 1:
             self.gate.release(number)
         else:
-            self._empty.add(number)
+            self._empty |= {number}
 
     def _check(self, pieces: list[bytes], frames: int) -> None:
         # A frame of an earlier life of the WAL here would mean that our count of frames is wrong.
@@ -362,11 +373,11 @@ class Store:
         """Hear from the journal that commits up to *number* are durable."""
         pending = self._pending
         while pending and pending[0][0] <= number:
-            self.durable_frames = pending.popleft()[1]
+            self.durable_frames = pending.pop(0)[1]
         if self._empty:
             while number + 1 in self._empty:
                 number += 1
-            self._empty = {later for later in self._empty if later > number}
+            self._empty = frozenset(later for later in self._empty if later > number)
         self.gate.release(number)
         if self.wants_checkpoint and self.is_durable:
             self.try_checkpoint()
@@ -375,7 +386,7 @@ class Store:
         """Hear from the journal that commits after the last durable one never will be."""
         gate, self.gate = self.gate, OutputGate(self.number)
         self._pending.clear()
-        self._empty.clear()
+        self._empty = _NO_NUMBERS
         self._go_back(self.durable_frames)
         self._lost(gate, error if isinstance(error, StorageError) else StorageReset(str(error)))
 
