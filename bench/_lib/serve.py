@@ -16,14 +16,14 @@ from app import Default, Item, Plain  # noqa: E402
 
 from perdure import Runtime  # noqa: E402
 from perdure._base.limits import IDLE_EVICTION_S  # noqa: E402
-from perdure._http.asgi import HttpApp  # noqa: E402
+from perdure._http.responder import Responder  # noqa: E402
 from perdure._http.server import Server, bind, run  # noqa: E402
 
 
 async def main(port: int, data: str, idle_s: float) -> None:
     sockets = bind("127.0.0.1", port)
     runtime = Runtime([Plain, Item], worker=Default, data=data, idle_s=idle_s)
-    server = Server(HttpApp(runtime.handle), sockets=sockets, drain_s=5.0)
+    server = Server(Responder(runtime.handle), sockets=sockets, drain_s=5.0)
     await runtime.start()
     try:
         await server.run()

@@ -322,7 +322,12 @@ class FetchCall(Coroutine[Any, Any, Response]):
             None if body is None else Body(body.data) if body.data is not None else Body(source=aiter(body))
         )
         self._replay = make_request(
-            request.url, request.method, request.headers.copy(), again, redirect=request.redirect
+            request.url,
+            request.method,
+            request.headers.copy(),
+            again,
+            redirect=request.redirect,
+            client=request.client,
         )
         self._first = self._hop(request)
         self._response: Response | None = None

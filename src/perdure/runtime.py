@@ -374,7 +374,7 @@ class Runtime:
             )
         return found
 
-    async def handle(self, request: Request, client: Any = None) -> Response:
+    async def handle(self, request: Request) -> Response:
         """Answer *request* with the worker's `fetch`."""
         self._running()
         if self._entrypoint is None:

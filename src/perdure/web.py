@@ -10,10 +10,11 @@ from __future__ import annotations
 from perdure._web.body import Body, BodyError, BodyInit
 from perdure._web.headers import Headers, HeadersInit
 from perdure._web.redirect import follow
-from perdure._web.request import Request, copy_request
+from perdure._web.request import Address, Request, copy_request
 from perdure._web.response import Response, copy_response
 
 __all__ = [
+    "Address",
     "Body",
     "BodyError",
     "BodyInit",

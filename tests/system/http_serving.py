@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import time
 
-from perdure._http.asgi import HttpApp
+from perdure._http.responder import Responder
 from perdure._http.server import Server, bind, run
 
 HOST = b"Host: h\r\n"
@@ -31,14 +31,21 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(handle=None, *, app=None, debug=False, limits=None, drain_s=5.0, on_stopping=None):
-    """Serve *handle*, or the ASGI *app*, for the time of the block."""
+async def serving(handle, *, debug=False, limits=None, drain_s=5.0, on_stopping=None):
+    """Serve *handle* for the time of the block."""
     lines, refused = [], []
-    app = app or HttpApp(handle, debug=debug, on_request=lines.append)
+
+    def on_request(line):
+        (refused if line.refused else lines).append(line)
+
     sockets = bind("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
     server = Server(
-        app, sockets=sockets, drain_s=drain_s, limits=limits, on_request=refused.append, signals=False
+        Responder(handle, debug=debug, on_request=on_request),
+        sockets=sockets,
+        drain_s=drain_s,
+        limits=limits,
+        signals=False,
     )
     ready = asyncio.Event()
     task = asyncio.create_task(server.run(ready=ready.set, on_stopping=on_stopping))

@@ -28,7 +28,6 @@ def test_what_needs_no_application_imports_no_server(arguments):
         "httptools",
         "httpx",
         "msgspec",
-        "uvicorn",
         "uvloop",
         "watchfiles",
     }

@@ -16,7 +16,7 @@ def recurse():
     return recurse()
 
 
-async def handle(request, client):
+async def handle(request):
     match request.path.removeprefix("/"):
         case "error":
             raise ValueError(SECRET)

@@ -13,7 +13,7 @@ from perdure.errors import Disconnected
 from perdure.web import Request, Response
 
 
-async def handle(request, client):
+async def handle(request):
     match request.path.split("/")[1:]:
         case ["echo"]:
             headers = {name: value for name, value in request.headers.items() if name != "content-type"}
@@ -209,10 +209,10 @@ async def test_an_unread_response_lets_its_connection_go():
     """When nobody holds it any more."""
     async with fetching() as server:
         response = await fetch(f"{server.url}/echo", method="POST", body=b"x" * 5_000_000)
-        state = server.server.server_state
-        assert len(state.connections) == 1
+        hub = server.server.hub
+        assert len(hub.connections) == 1
         del response
-        await until(lambda: not state.connections)
+        await until(lambda: not hub.connections)
 
 
 async def test_without_httpx_the_error_names_the_extra(monkeypatch):
@@ -226,11 +226,11 @@ async def test_a_cancelled_fetch_hangs_up():
     """The server sees its client go."""
     async with fetching() as server:
         asking = asyncio.create_task(fetch(f"{server.url}/wait"))
-        state = server.server.server_state
-        await until(lambda: state.tasks)
+        hub = server.server.hub
+        await until(lambda: hub.requests)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        await until(lambda: not state.connections)
+        await until(lambda: not hub.connections)
         async with Client(server.port):
             pass

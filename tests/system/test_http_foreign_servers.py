@@ -17,7 +17,7 @@ from perdure._http.server import bind
 from perdure.web import Response
 
 
-async def handle(request, client):
+async def handle(request):
     match request.path.rsplit("/", 1)[-1]:
         case "boom":
             raise ValueError("mistake")
@@ -237,8 +237,8 @@ def test_behind_a_local_proxy_scheme_and_client_are_the_clients():
     from http_serving import ask, serving
 
     async def main():
-        async def tell(request, client):
-            return Response(f"{request.url} {client.host}")
+        async def tell(request):
+            return Response(f"{request.url} {request.client.host}")
 
         async with serving(tell) as server:
             forwarded = b"X-Forwarded-Proto: https\r\nX-Forwarded-For: 10.1.2.3\r\n"

@@ -19,7 +19,7 @@ SMALL = HttpLimits(
 )
 
 
-async def handle(request, client):
+async def handle(request):
     match request.path:
         case "/unread":
             return Response("unread")
@@ -283,7 +283,7 @@ def test_trailers_are_not_headers():
     """Nobody gets a header in by the back door."""
 
     async def main():
-        async def names(request, client):
+        async def names(request):
             await request.bytes()
             return Response(",".join(request.headers))
 
@@ -309,5 +309,103 @@ def test_refusals_are_told_once_each():
             )
             assert server.refused[0].status == 400
             assert server.refused[0].path.isprintable()
+
+    run(main())
+
+
+def test_a_client_that_reads_nothing_is_cut_off():
+    """What waits for it is not kept for ever: a response at hand, and a stream, whose source is ended."""
+
+    async def main():
+        ended = asyncio.Event()
+
+        async def pieces():
+            try:
+                while True:
+                    yield b"x" * 100_000
+            finally:
+                ended.set()
+
+        async def answer(request):
+            return Response(pieces() if request.path == "/stream" else b"x" * 30_000_000)
+
+        async with serving(answer, limits=HttpLimits(write_idle_s=0.2)) as server:
+            for path in (b"/stream", b"/"):
+                async with Client(server.port) as client:
+                    client.writer.transport.pause_reading()
+                    await client.say(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+                    await until(lambda: server.server.hub.connections)
+                    await until(lambda: not server.server.hub.connections)
+            await asyncio.wait_for(ended.wait(), 5)
+            assert server.lines[0].disconnected
+
+    run(main())
+
+
+def test_a_client_that_reads_slowly_gets_all():
+    """As long as it goes on taking something."""
+
+    async def main():
+        async def answer(request):
+            return Response(b"x" * 20_000_000)
+
+        async with (
+            serving(answer, limits=HttpLimits(write_idle_s=0.2)) as server,
+            Client(server.port) as client,
+        ):
+            await client.say(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+            size = 0
+            while size < 20_000_000:
+                size += len(await client.reader.read(2_000_000))
+                await asyncio.sleep(0.02)
+
+    run(main())
+
+
+def test_a_body_of_announced_length_that_drips_is_408():
+    """It is there to be sent; a stream of unknown length may take its time."""
+
+    async def main():
+        limits = HttpLimits(body_idle_s=0.3, body_rate=100)
+        async with serving(handle, limits=limits) as server:
+
+            async def drip(client, piece):
+                for _ in range(30):
+                    await client.say(piece)
+                    await asyncio.sleep(0.02)
+
+            async with Client(server.port) as client:
+                await client.say(post(b"Content-Length: 1000\r\n"))
+                dripping = asyncio.create_task(drip(client, b"x"))
+                answer = await client.answer()
+                assert (answer.status, "too slowly" in answer.text) == (408, True)
+                dripping.cancel()
+            async with Client(server.port) as client:
+                await client.say(post(CHUNKED))
+                await drip(client, b"1\r\nx\r\n")
+                await client.say(b"0\r\n\r\n")
+                assert (await client.answer()).text == "30 bytes"
+
+    run(main())
+
+
+def test_many_pipelined_requests_wait_as_bytes():
+    """Only the first few are parsed; all are answered, in order."""
+
+    async def main():
+        go = asyncio.Event()
+
+        async def number(request):
+            await go.wait()
+            return Response(request.path)
+
+        async with serving(number) as server, Client(server.port) as client:
+            count = 3000
+            await client.say(b"".join(b"GET /%d HTTP/1.1\r\nHost:\r\n\r\n" % n for n in range(count)))
+            await until(lambda: server.server.hub.requests)
+            (connection,) = server.server.hub.connections
+            assert len(connection._queue) <= 8192 // len(b"GET /0 HTTP/1.1\r\nHost:\r\n\r\n")
+            go.set()
+            assert [(await client.answer()).text for _ in range(count)] == [f"/{n}" for n in range(count)]
 
     run(main())

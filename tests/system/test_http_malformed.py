@@ -10,7 +10,7 @@ from perdure.web import Response
 CHUNKED = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-async def handle(request, client):
+async def handle(request):
     if request.path == "/slow":
         await asyncio.sleep(0.2)
     return Response(f"{request.method} {request.url} {await request.text()}")
@@ -130,7 +130,7 @@ def test_expect_continue_is_answered_when_the_body_is_read():
     async def main():
         asked = asyncio.Event()
 
-        async def late(request, client):
+        async def late(request):
             await asked.wait()
             return Response(await request.text())
 

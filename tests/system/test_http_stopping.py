@@ -13,6 +13,7 @@ import pytest
 from http_serving import HOST, Client, ask, run, serving, until
 
 from perdure._http.limits import HttpLimits
+from perdure._http.responder import Responder
 from perdure._http.server import bind, sockets_from_fds
 from perdure.web import Response
 
@@ -23,7 +24,7 @@ def gated():
     """A handler that waits, what says that it waits, and what lets it go on."""
     waiting, go = asyncio.Event(), asyncio.Event()
 
-    async def handle(request, client):
+    async def handle(request):
         waiting.set()
         await go.wait()
         return Response("done")
@@ -78,7 +79,7 @@ def test_a_stream_under_way_finishes_before_the_stop():
             await go.wait()
             yield b"two"
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -98,7 +99,7 @@ def test_idle_connections_delay_nothing():
     """Neither one that was used nor one that never said a word."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response("done")
 
         limits = HttpLimits(first_request_grace_s=0.0)
@@ -124,12 +125,12 @@ def test_a_connection_just_accepted_may_still_send_its_request():
     """Who connects at the moment of a restart gets an answer."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response("done")
 
         limits = HttpLimits(first_request_grace_s=2.0)
         async with serving(handle, limits=limits) as server, Client(server.port) as client:
-            await until(lambda: server.server.server_state.connections)
+            await until(lambda: server.server.hub.connections)
             server.server.stop()
             await asyncio.sleep(0.05)
             await client.say(GET)
@@ -147,7 +148,7 @@ def test_what_does_not_finish_in_time_is_answered_with_503():
         cancelled = []
         waiting = asyncio.Event()
 
-        async def handle(request, client):
+        async def handle(request):
             waiting.set()
             try:
                 await asyncio.Event().wait()
@@ -180,7 +181,7 @@ def test_a_stream_that_does_not_finish_in_time_is_cut():
             finally:
                 ended.append(True)
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         async with serving(handle, drain_s=0.1) as server, Client(server.port) as client:
@@ -200,7 +201,7 @@ def test_a_handler_that_refuses_to_end_does_not_hold_the_stop():
     async def main():
         waiting, release = asyncio.Event(), asyncio.Event()
 
-        async def handle(request, client):
+        async def handle(request):
             waiting.set()
             while not release.is_set():
                 try:
@@ -224,7 +225,7 @@ def test_a_slow_reader_gets_its_whole_response():
     """What is in the server's buffers counts as under way."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response(b"x" * 20_000_000)
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -254,7 +255,7 @@ def test_the_hook_runs_even_when_ready_fails():
         def ready():
             raise RuntimeError("no banner")
 
-        server = Server(lambda *a: None, sockets=bind("127.0.0.1", 0), signals=False)
+        server = Server(Responder(None), sockets=bind("127.0.0.1", 0), signals=False)
         with pytest.raises(RuntimeError, match="no banner"):
             await server.run(ready=ready, on_stopping=on_stopping)
         assert stopped == [True]
@@ -302,18 +303,18 @@ class TestBind:
 
 PROGRAM = """
 import asyncio, os, sys
-from perdure._http.asgi import HttpApp
+from perdure._http.responder import Responder
 from perdure._http.server import Server, run, sockets_from_fds
 from perdure.web import Response
 
-async def handle(request, client):
+async def handle(request):
     if request.path == "/slow":
         print("waiting", flush=True)
         await asyncio.sleep(float(request.query["s"]))
     return Response(f"pid {os.getpid()}")
 
 async def main():
-    server = Server(HttpApp(handle), sockets=sockets_from_fds([int(sys.argv[1])]))
+    server = Server(Responder(handle), sockets=sockets_from_fds([int(sys.argv[1])]))
 
     async def stopping():
         print("stopping", flush=True)

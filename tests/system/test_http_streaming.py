@@ -26,7 +26,7 @@ def test_a_response_streams_as_it_is_made():
             await go.wait()
             yield b"two"
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -49,7 +49,7 @@ def test_a_request_body_streams_as_it_arrives():
     async def main():
         seen = []
 
-        async def handle(request, client):
+        async def handle(request):
             async for chunk in request.body:
                 seen.append(chunk)
             return Response(b"".join(seen))
@@ -67,7 +67,7 @@ def test_both_directions_stream_at_once():
     """An echo answers each piece before it gets the next."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response(request.body)
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -96,7 +96,7 @@ def test_a_slow_client_slows_the_stream_down():
                 pulled += 1
                 yield MEGABYTE
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -120,7 +120,7 @@ def test_a_slow_handler_slows_the_client_down():
     async def main():
         go = asyncio.Event()
 
-        async def handle(request, client):
+        async def handle(request):
             await go.wait()
             size = 0
             async for chunk in request.body:
@@ -145,7 +145,7 @@ def test_a_client_that_vanishes_inside_its_body_fails_only_its_request():
     async def main():
         heard = []
 
-        async def handle(request, client):
+        async def handle(request):
             try:
                 return Response(str(len(await request.bytes())))
             except Exception as error:
@@ -178,7 +178,7 @@ def test_a_client_that_vanishes_ends_the_stream_it_was_sent():
             finally:
                 ended.set()
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces(), headers={"content-type": "text/event-stream"})
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -198,7 +198,7 @@ def test_a_client_that_vanishes_does_not_stop_the_handler():
     async def main():
         go, finished = asyncio.Event(), asyncio.Event()
 
-        async def handle(request, client):
+        async def handle(request):
             await go.wait()
             finished.set()
             return Response("nobody reads this")
@@ -227,7 +227,7 @@ def test_an_error_in_a_stream_truncates_the_response(headers):
             await asyncio.sleep(0.02)
             raise ValueError("mid-way")
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces(), headers=headers)
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -245,7 +245,7 @@ def test_a_stream_that_breaks_its_own_content_length_is_cut(given):
     """Neither more nor less than announced is passed off as whole."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response(iter([b"one"]), headers={"Content-Length": given})
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -266,7 +266,7 @@ def test_head_has_the_headers_of_get_and_no_body():
             raise AssertionError("not pulled")
             yield b""
 
-        async def handle(request, client):
+        async def handle(request):
             if request.path == "/stream":
                 return Response(pieces(), headers={"content-length": "7", "x": "y"})
             return Response("text", headers={"x": "y"})
@@ -288,7 +288,7 @@ def test_a_large_body_survives_the_round_trip():
     """Several megabytes, in whatever pieces."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response(request.body, headers={"content-length": request.headers["content-length"]})
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -304,7 +304,7 @@ def test_the_connection_is_kept_after_a_body_nobody_read():
     """The rest is dropped, and the next request is found."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response(request.path)
 
         async with serving(handle) as server, Client(server.port) as client:
@@ -320,7 +320,7 @@ def test_one_date_and_every_cookie():
     """The application's Date wins over the server's."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response("x", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Date", "then")])
 
         async with serving(handle) as server:

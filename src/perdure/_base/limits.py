@@ -78,13 +78,18 @@ JOURNAL_PRESSURE_INTERVAL_S: Final = 0.05  # how often they are asked again whil
 SLOW_STEP_MS: Final = 250  # the watchdog speaks when one step blocks the loop longer
 
 # --- HTTP --------------------------------------------------------------------------------------------
-HTTP_HEAD_BYTES_MAX: Final = 64 * KIB
+HTTP_HEAD_BYTES_MAX: Final = 64 * KIB  # more than Cloudflare's own edge lets through to a worker's request
 HTTP_HEADERS_MAX: Final = 100
-HTTP_HEAD_TIMEOUT_S: Final = 10.0
-HTTP_BODY_BYTES_MAX: Final = 100 * 1000 * 1000
-HTTP_BODY_IDLE_S: Final = 60.0
+HTTP_HEAD_TIMEOUT_S: Final = 10.0  # a head is one packet or two; who takes longer keeps a connection busy
+HTTP_BODY_BYTES_MAX: Final = 100 * 1000 * 1000  # Cloudflare's limit of its free and Pro plans
+HTTP_BODY_IDLE_S: Final = 60.0  # as long as common proxies wait
+HTTP_BODY_RATE_MIN: Final = 250  # bytes/s, of a body whose length was announced: it is there to be sent
 HTTP_KEEP_ALIVE_S: Final = 75.0  # longer than the 60 s of common proxies, which then close first
 HTTP_LINGER_S: Final = 2.0  # a refused client has this long to read why
+HTTP_WRITE_IDLE_S: Final = 60.0  # a client that takes nothing of a waiting response so long is cut off
+HTTP_BUFFER_BYTES: Final = 64 * KIB  # of a body or response in memory, beyond which its sender has to wait
+HTTP_PROXIES: Final = "127.0.0.0/8,::1"  # trusted with X-Forwarded-*: those on this machine
+HTTP_PARSE_BYTES: Final = 8 * KIB  # parsed at one go: bounds the pipelined requests that wait as objects
 HTTP_FIRST_REQUEST_GRACE_S: Final = 0.5  # a connection accepted just before a stop may still send its request
 OVERLOADED_RETRY_AFTER_S: Final = 5  # ERR-03: "do not retry soon"
 TEE_BUFFER_BYTES_MAX: Final = 128 * MIB  # how far one copy of a cloned body may be behind the other

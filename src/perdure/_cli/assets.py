@@ -12,19 +12,17 @@ import mimetypes
 import os
 import pathlib
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import unquote, urlsplit
 
-from perdure._http.convert import ClientInfo
+from perdure._http.responder import Handle
 from perdure.web import Headers, Request, Response
 
 PIECE_BYTES = 256 * 1024
 WHOLE_BYTES_MAX = 1024 * 1024
 """A file up to this size is read in one piece."""
-
-Handle = Callable[[Request, ClientInfo], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +46,13 @@ class Assets:
         self._folder = folder.resolve()
         self._handle = handle
 
-    async def handle(self, request: Request, client: ClientInfo) -> Response:
+    async def handle(self, request: Request) -> Response:
         """Return the file that the request names, else what the worker answers."""
         if request.method in {"GET", "HEAD"}:
             found = self.find(urlsplit(request.url).path)
             if found is not None:
                 return await _response(found, request)
-        return await self._handle(request, client)
+        return await self._handle(request)
 
     def find(self, path: str) -> Asset | None:
         """Return the file for a URL's path, or None."""

@@ -26,6 +26,21 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
             self.fail(str(error), param, ctx)
 
 
+class Addresses(click.ParamType):  # type: ignore[type-arg]
+    """A list of IP addresses and networks."""
+
+    name = "addresses"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from perdure._http.forwarded import Proxies
+
+        try:
+            Proxies(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return value
+
+
 def _type(setting: Setting) -> Any:
     if setting.choices:
         return click.Choice(setting.choices)
@@ -38,6 +53,8 @@ def _type(setting: Setting) -> Any:
             return click.IntRange(1)
         case "queue_wait" | "event_timeout":
             return click.FloatRange(0, min_open=True)
+        case "forwarded_allow_ips":
+            return Addresses()
         case "drain":
             return click.FloatRange(0)
         case "slow_ms":
@@ -59,7 +76,7 @@ def settings_of(command: str) -> Callable[[F], F]:
             if setting.kind is bool:
                 flags |= {"is_flag": True, "default": setting.default}
                 if setting.is_flag_off:
-                    names[-2] = f"--{setting.name}/{setting.option}"
+                    names[-2] = setting.option.replace("no-", "", 1) + "/" + setting.option
             else:
                 flags |= {"type": _type(setting), "default": setting.default, "metavar": setting.metavar}
                 flags |= {

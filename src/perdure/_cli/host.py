@@ -20,8 +20,7 @@ from perdure._cli.options import RunOptions
 from perdure._cli.output import json_line, request_line
 from perdure._cli.prepare import Prepared, data_problem
 from perdure._config.problem import ProblemsFound
-from perdure._http.asgi import Handle, HttpApp
-from perdure._http.convert import RequestLine
+from perdure._http.responder import Handle, RequestLine, Responder
 
 EXIT_GRACE_S = 5.0
 """After everything is stopped, threads of the application may hold the process this long."""
@@ -51,6 +50,7 @@ async def host(
     Raises:
         ProblemsFound: the data folder cannot be used; nothing was touched.
     """
+    from perdure._http.forwarded import Proxies
     from perdure._http.limits import HttpLimits
     from perdure._http.server import Server
     from perdure.runtime import Runtime
@@ -88,14 +88,13 @@ async def host(
         from perdure._cli.assets import Assets
 
         handle = Assets(project.assets, handle).handle
-    on_request = request_printer(options)
     drain_s = limits.RELOAD_DRAIN_S if options.debug else options.drain
     server = Server(
-        HttpApp(handle, debug=options.debug, on_request=on_request),
+        Responder(handle, debug=options.debug, on_request=request_printer(options)),
         sockets=sockets,
         drain_s=drain_s,
         limits=HttpLimits(body_bytes=options.max_body),
-        on_request=on_request,
+        proxies=Proxies(options.forwarded_allow_ips) if options.proxy_headers else None,
         signals=signals,
     )
     stops.append(server.stop)

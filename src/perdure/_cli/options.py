@@ -18,6 +18,8 @@ class RunOptions:
     command: str = "serve"
     host: str = "127.0.0.1"
     port: int = 8787
+    proxy_headers: bool = True
+    forwarded_allow_ips: str = limits.HTTP_PROXIES
     data: str | None = None
     config: str | None = None
     env: str | None = None

@@ -60,6 +60,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("host", str, "127.0.0.1", "Address to listen on.", RUN),
     Setting("port", int, 8787, "Port to listen on; 0 takes a free one and prints it.", RUN),
+    Setting("proxy_headers", bool, True, "Believe X-Forwarded-* of trusted proxies.", RUN, is_flag_off=True),
+    Setting(
+        "forwarded_allow_ips",
+        str,
+        limits.HTTP_PROXIES,
+        "Which proxies are trusted; * for all.",
+        RUN,
+        metavar="IPS",
+    ),
     Setting(
         "data",
         str,

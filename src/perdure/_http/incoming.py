@@ -1,4 +1,4 @@
-"""The messages of one request: its body for the handler, and the news that the client has gone. (cooperative)
+"""The ASGI messages of one request: its body, and the news that the client has gone. (cooperative)
 
 A server has one queue of messages for each request. Whoever reads the body takes the next message from
 it only when the handler asks for more, which is the back pressure. While a response is streamed somebody
@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import asyncio
 
-from perdure._http.convert import CLIENT_CLOSED, Message, Receive
+from perdure._http.convert import Message, Receive
+from perdure._http.responder import client_left
 from perdure.web import BodyError
-
-REFUSED = "perdure.refused"
-"""Key of our own server in an `http.disconnect` message: (status, text), when it was not the client that
-left but the body that broke a rule."""
 
 
 class Incoming:
     """
     An async iterator over the request's body.
 
-    `failure` is the error that ended the body early, if one did: it tells which status the client is owed.
+    `failure` is the error that ended the body early: the client left.
     """
 
     __slots__ = ("_ahead", "_final", "_lock", "_receive", "_taken", "complete", "failure")
@@ -70,18 +67,10 @@ class Incoming:
         """Wait for the next message; the caller holds the lock."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._fail(message)
+            self.failure = self.failure or client_left()
             return
         self._final = not message.get("more_body", False)
         if message.get("body"):
             self._ahead = message
         elif self._final:
             self.complete = True
-
-    def _fail(self, message: Message) -> None:
-        status, text = message.get(REFUSED) or (
-            CLIENT_CLOSED,
-            "The client disconnected before the whole request body arrived.",
-        )
-        if self.failure is None:
-            self.failure = BodyError(text, status)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from perdure._base.limits import (
     HTTP_BODY_BYTES_MAX,
     HTTP_BODY_IDLE_S,
+    HTTP_BODY_RATE_MIN,
     HTTP_FIRST_REQUEST_GRACE_S,
     HTTP_HEAD_BYTES_MAX,
     HTTP_HEAD_TIMEOUT_S,
     HTTP_HEADERS_MAX,
     HTTP_KEEP_ALIVE_S,
     HTTP_LINGER_S,
+    HTTP_WRITE_IDLE_S,
 )
 
 
@@ -30,6 +32,10 @@ class HttpLimits:
     """Bytes of a request body; beyond that 413."""
     body_idle_s: float = HTTP_BODY_IDLE_S
     """Silence of a client in the middle of a body that the server is ready to read; then 408."""
+    body_rate: float = HTTP_BODY_RATE_MIN
+    """Bytes each second, on average over `body_idle_s`, of a body of announced length; then 408."""
+    write_idle_s: float = HTTP_WRITE_IDLE_S
+    """How long a client may take nothing of what waits to be sent; then the connection is cut."""
     keep_alive_s: float = HTTP_KEEP_ALIVE_S
     """How long a connection may wait for its next request."""
     first_request_grace_s: float = HTTP_FIRST_REQUEST_GRACE_S

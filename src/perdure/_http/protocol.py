@@ -1,222 +1,412 @@
-"""One HTTP/1.1 connection: uvicorn's protocol, with bounds on what a client can make it hold. (edge)
+"""One HTTP/1.1 connection: bytes to requests in order, with bounds on what a client can make it hold. (edge)
 
-Added to `HttpToolsProtocol`: limits for head, headers and body, a time limit for the head and for silence
-inside a body, answers to malformed requests that never break into a response under way, and a connection
-that is cut, not closed in good order, when its response fails half-way.
-
-A request is *refused* in one of two ways. Before its head is complete there is no application to ask: the
-refusal is written here. After that the reader of the body gets a `BodyError` with the status, and the
+Requests on a connection are answered one after the other; those that arrive meanwhile wait, and when there are any nothing
+more is read. A request is *refused* in one of two ways. Before its head is complete there is no application to
+ask: the refusal is written here. After that the reader of the body gets a `BodyError` with the status, and the
 application answers; only the sending side of the connection is left for it.
+
+One timer watches the client. It is set when there is none and looks, when it goes off, what the client is
+waited for and since when: so a request that comes and goes quickly costs no timer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final, Literal, cast
+import socket
+import struct
+from collections import deque
+from typing import Final, Literal, NoReturn
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
-from perdure._http.convert import Message, Receive, RequestLine, Scope, Send
-from perdure._http.incoming import REFUSED
-from perdure._http.limits import HttpLimits
-from perdure._web.response import reason
+from perdure._base.limits import HTTP_BUFFER_BYTES, HTTP_PARSE_BYTES
+from perdure._http.errors import status_response
+from perdure._http.exchange import HttpExchange
+from perdure._http.forwarded import FORWARDED_HEADERS, forwarded_host, forwarded_scheme
+from perdure._http.head import authority, head_bytes, response_fields, shown_path
+from perdure._http.hub import Hub
+from perdure._http.responder import RequestLine
+from perdure.web import Address, BodyError, Response
 
 _IDLE: Final = "idle"  # between requests
 _HEAD: Final = "head"  # a request line or headers have begun
 _BODY: Final = "body"  # the head is complete, the message is not
 _DEAF: Final = "deaf"  # what the client sends is not read any more
 
+_NOTED: Final = FORWARDED_HEADERS | {"host", "content-length", "transfer-encoding", "expect"}
+"""Headers that mean something to the server itself."""
 
-class HttpProtocol(HttpToolsProtocol):
-    """A connection with limits."""
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: HttpLimits,
-        on_request: Callable[[RequestLine], None] | None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._limits = limits
-        self._on_request = on_request
+
+class HttpProtocol(asyncio.Protocol):
+    """
+    A connection with limits.
+
+    It owns the transport. A protocol for an upgraded connection would take that over where the response to
+    an upgrade request is written (`HttpExchange.send_whole`): by then nothing else uses it, because such
+    a request is the last one here.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.transport: asyncio.Transport
+        self.is_write_paused = False
+        """The client does not take what was written; more has to wait for `drained`."""
+        self.is_http_1_0 = False
+        """As the last request that was read."""
+        self._loop = asyncio.get_running_loop()
+        self._limits = hub.limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._peer: Address | None = None
+        self._authority = "localhost"
+        self._trusts_peer = False
         self._state: Literal["idle", "head", "body", "deaf"] = _IDLE
+        self._exchange: HttpExchange | None = None  # the one being answered
+        self._last: HttpExchange | None = None  # the one read last
+        self._queue: deque[HttpExchange] = deque()  # those that wait for their turn
+        self._rest = b""  # received and not parsed: requests are waiting already
+        self._requests = 0
+        self._refusal: tuple[int, str] | None = None
+        self._is_ending = False  # after those that were read, no further request is answered
+        self._is_lingering = False
+        self._is_read_paused = False
+        # The request that is being read:
+        self._target = b""
+        self._fields: list[tuple[str, str]] = []
+        self._noted: dict[str, str] = {}
         self._head_bytes = 0  # of what the parser has handed over
         self._head_raw_bytes = 0  # received while the head was open: one endless header shows only here
         self._body_bytes = 0
         self._trailer_bytes = 0
         self._silent_bytes = 0  # received inside a body without a byte of content: chunk framing, trailers
-        self._heard_at_s = 0.0
+        # Time:
         self._timer: asyncio.TimerHandle | None = None
-        self._exchange: _Exchange | None = None
-        self._refusal: tuple[int, str] | None = None
-        self._requests = 0
-        self._stopping = False
+        self._timer_at_s = 0.0
+        self._made_at_s = self._since_s = self._loop.time()  # _since_s: since when the client is waited for
+        self._rate_since: tuple[float, int] = (0.0, 0)  # time and bytes of the body at that time
+        self._stuck_at_s: float | None = None  # when the client last took something of what waits to be sent
+        self._stuck_bytes = 0
+        self._drained: asyncio.Future[None] | None = None
 
-    # --- the connection ----------------------------------------------------------------------------
+    # --- the connection -------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first head."""
-        super().connection_made(transport)
-        self._heard_at_s = self.loop.time()
-        self._timer = self.loop.call_later(self._limits.head_timeout_s, self._head_is_late)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=HTTP_BUFFER_BYTES)
+        here, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        if isinstance(here, tuple):
+            self._authority = authority(here[0], here[1])
+        if isinstance(peer, tuple):
+            self._peer = Address(peer[0], peer[1])
+        proxies = self.hub.proxies
+        self._trusts_peer = proxies is not None and proxies.trusts(self._peer and self._peer.host)
+        self.hub.connections.add(self)
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timers; readers and writers learn of it through uvicorn's cycle."""
-        self._cancel_timer()
+        """Let whoever reads from or writes to the client know that it has gone."""
+        self.hub.connections.discard(self)
+        self.hub.changed.set()
         self._state = _DEAF
-        super().connection_lost(exc)
-        self._unset_keepalive_if_required()
-        if self._exchange is not None:  # with pipelining the running one is not the last that was read
-            running = self._exchange.cycle
-            running.disconnected = running.disconnected or not running.response_complete
-            running.message_event.set()
+        self._is_lingering = False
+        self._queue.clear()
+        self._rest = b""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._exchange is not None:
+            self._exchange.gone()
+        self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse *data*; what breaks a rule is refused and ends the reading."""
-        if self._state == _DEAF:
+        if self._state is _DEAF:
             return
-        self._unset_keepalive_if_required()
+        if self._rest or len(data) > HTTP_PARSE_BYTES:
+            self._rest += data
+            self._parse_rest()
+        else:
+            self._parse(data)
+
+    def eof_received(self) -> None:
+        """Take it that a client which sends no more has gone: the transport closes."""
+
+    def stop(self) -> None:
+        """Close when nothing is under way; a connection this young may be about to send a request."""
+        self._is_ending = True
+        grace_s = self._made_at_s + self._limits.first_request_grace_s - self._loop.time()
+        if self._requests == 0 and grace_s > 0 and self._state in (_IDLE, _HEAD):
+            self._loop.call_later(grace_s, self._close_unless_busy)
+        else:
+            self._close_unless_busy()
+
+    def abort(self) -> None:
+        """Break the connection off: what the client has got so far must not look complete."""
+        if self.is_http_1_0 and self._exchange is not None and self._peer is not None:
+            # The end of the connection is the end of such a body, unless it is a reset.
+            sock: socket.socket = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+
+    def _close_unless_busy(self) -> None:
+        if self._exchange is None and not self.transport.is_closing():
+            self._close()
+
+    def _close(self) -> None:
+        """Close when the client has taken what was written."""
+        self._state = _DEAF
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._note_stuck()
+
+    def _linger(self) -> None:
+        """
+        Close without losing the response to a client that may still be sending.
+
+        A socket closed while data arrives is reset, and the reset can overtake the answer. So the sending side
+        ends first, and what arrives is dropped until the client ends too.
+        """
+        if self.transport.is_closing():
+            return
+        self._state = _DEAF
+        self._is_lingering = True
+        self._rest = b""
+        self.go_on_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._since_s = self._loop.time()
+        self._watch()
+
+    # --- the order of requests ------------------------------------------------------------------------
+
+    def is_last(self, exchange: HttpExchange) -> bool:
+        """Tell whether no further request is answered after this one."""
+        return self._is_ending and not self._queue
+
+    def finished(self, exchange: HttpExchange) -> None:
+        """Hear that a request's task is over, and go on with the next."""
+        self.hub.requests.discard(exchange)
+        self._exchange = None
+        if exchange.is_gone:
+            return
+        refused = exchange.failure is not None
+        exchange.fail(BodyError("The response was sent before the whole request body arrived."))
+        if not exchange.is_over:
+            self._exchange = exchange
+            self.abort()
+        elif refused or ((exchange.closes or self.is_last(exchange)) and not exchange.is_whole):
+            self._linger()
+        elif exchange.closes or self.is_last(exchange):
+            self._close()
+        else:
+            if self._queue:
+                self._start(self._queue.popleft())
+            if self._rest:
+                self._parse_rest()
+            self.go_on_reading()
+            self._since_s = self._loop.time()
+            self._watch()
+
+    def _start(self, exchange: HttpExchange) -> None:
+        self._exchange = exchange
+        self.hub.requests.add(exchange)
+        exchange.task = self._loop.create_task(exchange.run(None))
+
+    def origin(self, noted: dict[str, str]) -> tuple[str, str, Address | None]:
+        """Return scheme, host and sender of a request with these headers."""
+        host = noted.get("host") or self._authority
+        if self._trusts_peer and not FORWARDED_HEADERS.isdisjoint(noted):
+            assert self.hub.proxies is not None
+            return (
+                forwarded_scheme(noted) or "http",
+                forwarded_host(noted) or host,
+                self.hub.proxies.sender(self._peer, noted.get("x-forwarded-for")),
+            )
+        return "http", host, self._peer
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    def _parse_rest(self) -> None:
+        """Parse what has arrived, piece by piece, as far as requests can be taken."""
+        view, at = memoryview(self._rest), 0
+        while at < len(view) and not self._queue and self._state is not _DEAF:
+            self._parse(view[at : at + HTTP_PARSE_BYTES])
+            at += HTTP_PARSE_BYTES
+        self._rest = b"" if self._state is _DEAF else bytes(view[at:])
+
+    def _parse(self, data: bytes | memoryview) -> None:
         before, requests = self._state, self._requests
-        if before == _BODY:
+        if before is _BODY:
             self._silent_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
             if self._silent_bytes > self._limits.head_bytes:
                 self._break_framing()
-            if self._state == _HEAD:
+            if self._state is _HEAD:
                 if requests == self._requests:
                     self._head_raw_bytes += len(data)
                 if self._head_raw_bytes > self._limits.head_bytes:
                     self._break_head()
         except httptools.HttpParserUpgrade:
-            if self._should_upgrade():
-                self._cancel_timer()
-                self.handle_websocket_upgrade()
-                return
             # The application answers with a plain response; what follows the head is not HTTP to us.
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
+            if self._last is not None:
+                self._last.keeps_alive = False
             self._state = _DEAF
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, "This is not a valid HTTP/1.1 request.")))
         except _Broken:
             assert self._refusal is not None, "set before the exception is raised"
             self._refuse(*self._refusal)
-        self._watch_the_clock()
+        if self._state is _BODY or (
+            self._state is _HEAD and (before is not _HEAD or requests != self._requests)
+        ):
+            self._since_s = self._loop.time()
+            self._watch()
 
-    def shutdown(self) -> None:
-        """Close when nothing is under way; a connection this young may be about to send a request."""
-        self._stopping = True
-        grace_s = self._heard_at_s + self._limits.first_request_grace_s - self.loop.time()
-        if self._requests == 0 and grace_s > 0 and self._state in (_IDLE, _HEAD):
-            self.loop.call_later(grace_s, super().shutdown)
-        else:
-            super().shutdown()
+    def pause_reading(self) -> None:
+        """Let the client wait."""
+        if not self._is_read_paused:
+            self._is_read_paused = True
+            self.transport.pause_reading()
 
-    def abort(self) -> None:
-        """Break the connection off: what the client has got so far must not look complete."""
-        if self.transport is not None:
-            self.transport.abort()
-
-    def linger(self) -> None:
-        """
-        Close after a refusal without losing it.
-
-        A socket closed while the client still sends is reset, and the reset can overtake the answer. So the
-        sending side ends first, and what arrives is dropped until the client ends too.
-        """
-        if self.transport.is_closing():
+    def go_on_reading(self) -> None:
+        """Let the client go on if nothing speaks against it."""
+        if not self._is_read_paused or self._rest or self._queue or self.transport.is_closing():
             return
-        self._state = _DEAF
-        self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self._cancel_timer()
-        self._timer = self.loop.call_later(self._limits.linger_s, self.transport.close)
+        if self._state is _BODY and self._last is not None and self._last.is_full:
+            return
+        self._is_read_paused = False
+        self.transport.resume_reading()
+        self._since_s = self._loop.time()
+        self._rate_since = (self._since_s, self._body_bytes)
+        self._watch()
 
-    # --- what the parser finds ---------------------------------------------------------------------
+    # --- what the parser finds ------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Open a request."""
-        super().on_message_begin()
         self._state = _HEAD
+        self._target = b""
+        self._fields = []
+        self._noted = {}
         self._head_bytes = self._head_raw_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request target."""
         self._count_head(len(url))
-        super().on_url(url)
+        self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers of a body have no meaning here and are dropped."""
-        if self._state != _HEAD:
+        if self._state is not _HEAD:
             self._trailer_bytes += len(name) + len(value)
             if self._trailer_bytes > self._limits.head_bytes:
                 self._break_framing()
             return
         self._count_head(len(name) + len(value) + 4)
-        if len(self.headers) >= self._limits.headers:
+        if len(self._fields) >= self._limits.headers:
             self._break(431, f"The request has more than {self._limits.headers} header fields.")
-        super().on_header(name, value)
+        # The parser lets nothing through that could not be a name or a value.
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
+        self._fields.append((key, text))
+        if key in _NOTED:
+            noted = self._noted
+            if key not in noted:
+                noted[key] = text
+            elif key == "host":
+                self._break_host()
+            else:
+                noted[key] = f"{noted[key]}, {text}"
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application unless its head is wrong already."""
-        version = self.parser.get_http_version()
+        version, noted = self._parser.get_http_version(), self._noted
         if version not in ("1.1", "1.0"):  # the parser would take 0.9 and 2.0
             self._break(505, "This server speaks HTTP/1.1.")
-        hosts = 0
-        for name, value in self.headers:
-            # llhttp has checked that the value is a number, and that there is one.
-            if name == b"content-length" and int(value) > self._limits.body_bytes:
-                self._break(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
-            hosts += name == b"host"
-        if hosts > 1 or (hosts == 0 and version == "1.1"):  # RFC 9112, 3.2
-            self._break(400, "An HTTP/1.1 request has exactly one Host header.")
-        super().on_headers_complete()
-        self._cancel_timer()
+        self.is_http_1_0 = version == "1.0"
+        # llhttp has checked that the value is a number, and that there is one.
+        if int(noted.get("content-length", 0)) > self._limits.body_bytes:
+            self._break_body()
+        if "host" not in noted and not self.is_http_1_0:
+            self._break_host()
+        if "expect" in noted and (self.is_http_1_0 or noted["expect"].lower() != "100-continue"):
+            del noted["expect"]
+        self._last = exchange = HttpExchange(
+            self,
+            self._parser.get_method().decode("ascii"),
+            self._path(),
+            self._fields,
+            noted,
+            keeps_alive=not self.is_http_1_0 and self._parser.should_keep_alive(),
+        )
         self._state = _BODY
         self._body_bytes = self._silent_bytes = self._trailer_bytes = 0
+        self._rate_since = (self._loop.time(), 0)
         self._requests += 1
-        if self._stopping and self.cycle is not None:
-            self.cycle.keep_alive = False
+        if self._exchange is None:
+            self._start(exchange)
+        else:
+            self._queue.append(exchange)
+            self.pause_reading()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._silent_bytes = 0
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.body_bytes:
-            self._break(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
-        super().on_body(body)
+            self._break_body()
+        assert self._last is not None, "a body follows a head"
+        self._last.take(body)
+        if self._last.is_full:
+            self.pause_reading()
 
     def on_message_complete(self) -> None:
         """Close the request: the next byte begins another."""
         self._state = _IDLE
         self._silent_bytes = 0
-        self._cancel_timer()
-        super().on_message_complete()
+        if self._last is not None:
+            self._last.take_end()
 
-    # --- refusing ----------------------------------------------------------------------------------
+    def _path(self) -> str:
+        """Return path and query of the request target."""
+        try:
+            target = self._target.decode("ascii")
+        except UnicodeDecodeError:
+            self._break(400, "The request target has characters that must be percent-encoded.")
+        if target.startswith("/"):
+            return target
+        if target == "*":
+            return "/*"
+        try:
+            parsed = httptools.parse_url(self._target)
+        except httptools.HttpParserInvalidURLError:
+            self._break(400, "The request target is neither a path nor a URL.")
+        if not parsed.schema:
+            self._break(400, "The request target is neither a path nor a URL.")
+        path = (parsed.path or b"/").decode("ascii")
+        return path if parsed.query is None else f"{path}?{parsed.query.decode('ascii')}"
+
+    # --- refusing -------------------------------------------------------------------------------------
 
     def _count_head(self, count: int) -> None:
         self._head_bytes += count
         if self._head_bytes > self._limits.head_bytes:
             self._break_head()
 
-    def _break_framing(self) -> None:
+    def _break_host(self) -> NoReturn:
+        self._break(400, "An HTTP/1.1 request has exactly one Host header.")  # RFC 9112, 3.2
+
+    def _break_framing(self) -> NoReturn:
         self._break(431, "The framing or the trailers of the request body are too large.")
 
-    def _break_head(self) -> None:
+    def _break_body(self) -> NoReturn:
+        self._break(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
+
+    def _break_head(self) -> NoReturn:
         self._break(431, f"The head of the request is larger than {self._limits.head_bytes} bytes.")
 
-    def _break(self, status: int, text: str) -> None:
+    def _break(self, status: int, text: str) -> NoReturn:
         """Leave the parser with a refusal."""
         self._refusal = (status, text)
         raise _Broken
@@ -224,140 +414,128 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, text: str) -> None:
         """End the reading and see that the client is told, by the application if one has the request."""
         state, self._state = self._state, _DEAF
-        self._cancel_timer()
-        if state == _BODY:
-            self.flow.pause_reading()
-            self.cycle.keep_alive = False
-            if self.cycle.response_complete:
-                self.transport.close()
+        self._is_ending = True
+        if state is _BODY:
+            exchange = self._last
+            assert exchange is not None, "a body follows a head"
+            self.pause_reading()
+            exchange.keeps_alive = False
+            if exchange.is_over:
+                self._linger()
             else:
-                cast(Scope, self.cycle.scope)[REFUSED] = (status, text)
-                self.cycle.message_event.set()
+                exchange.fail(BodyError(text, status))
             return
-        if self.cycle is not None and not self.cycle.response_complete:
-            # Earlier requests are being answered: their responses are the last on this connection.
-            self.cycle.keep_alive = False
+        if self._exchange is not None:
+            return  # earlier requests are being answered: their responses are the last on this connection
+        self._write_refusal(status_response(status, text))
+        method, path = "-", "-"
+        if state is _HEAD and self._target:
+            method = self._parser.get_method().decode("ascii", "replace")
+            path = shown_path(self._target[:200].decode("latin-1"))
+        self.hub.responder.report(RequestLine(method, path, status, 0.0, refused=True))
+
+    def _write_refusal(self, response: Response) -> None:
+        assert response.body is not None
+        head = head_bytes(response.status, response_fields(response, "GET"), self.hub.date, close=True)
+        self.transport.write(head + (response.body.use() or b""))
+        self._linger()
+
+    # --- writing --------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """Hear that the client does not take what was written."""
+        self.is_write_paused = True
+        self._note_stuck()
+
+    def resume_writing(self) -> None:
+        """Hear that the client has taken most of what was written."""
+        self.is_write_paused = False
+        self._stuck_at_s = None
+        self._since_s = self._loop.time()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def drained(self) -> None:
+        """Wait until more may be written, or the client is gone."""
+        while self.is_write_paused:
+            self._drained = self._loop.create_future()
+            await self._drained
+
+    def _note_stuck(self) -> None:
+        self._stuck_at_s = self._loop.time()
+        self._stuck_bytes = self.transport.get_write_buffer_size()
+        self._watch()
+
+    # --- time -----------------------------------------------------------------------------------------
+
+    def _due_s(self) -> float | None:
+        """Return when the client must have done what it is waited for; None while it is our turn."""
+        limits = self._limits
+        due_s: float | None = None
+        if self._is_lingering:
+            due_s = self._since_s + limits.linger_s
+        elif self._is_read_paused:
+            pass  # it is us who do not listen
+        elif self._state is _HEAD:
+            due_s = self._since_s + limits.head_timeout_s
+        elif self._state is _BODY:
+            due_s = min(self._since_s, self._rate_since[0]) + limits.body_idle_s
+        elif self._state is _IDLE and self._exchange is None and not self.is_write_paused:
+            due_s = self._since_s + (limits.keep_alive_s if self._requests else limits.head_timeout_s)
+        if self._stuck_at_s is not None:
+            stuck_s = self._stuck_at_s + limits.write_idle_s
+            due_s = stuck_s if due_s is None else min(due_s, stuck_s)
+        return due_s
+
+    def _watch(self) -> None:
+        """See that the timer goes off when the client is late, or before."""
+        due_s = self._due_s()
+        if due_s is None:
             return
-        self._write_refusal(status, text)
-        if self._on_request is not None:
-            method, path = "-", "-"
-            if state == _HEAD and self.url:
-                method = self.parser.get_method().decode("ascii", "replace")
-                path = ascii(self.url.partition(b"?")[0][:200])[2:-1]
-            self._on_request(RequestLine(method, path, status, 0.0))
-
-    def _write_refusal(self, status: int, text: str) -> None:
-        body = f"{text}\n".encode()
-        fields = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-            *self.server_state.default_headers,
-        ]
-        head = [f"HTTP/1.1 {status} {reason(status)}\r\n".encode()]
-        head += [b"%b: %b\r\n" % field for field in fields]
-        self.transport.write(b"".join([*head, b"\r\n", body]))
-        self.linger()
-
-    # --- time --------------------------------------------------------------------------------------
-
-    def _watch_the_clock(self) -> None:
-        """After each piece of input: a message that is still open has a deadline."""
-        if self._state in (_IDLE, _HEAD):
-            waiting = self.cycle is None or self.cycle.response_complete
-            if self._timer is None and (self._state == _HEAD or waiting):
-                self._timer = self.loop.call_later(self._limits.head_timeout_s, self._head_is_late)
-        elif self._state == _BODY:
-            self._heard_at_s = self.loop.time()
-            if self._timer is None:
-                self._timer = self.loop.call_later(self._limits.body_idle_s, self._check_body)
-
-    def _head_is_late(self) -> None:
-        self._timer = None
-        if self.transport.is_closing() or self._state not in (_IDLE, _HEAD):
-            return
-        if self.flow.read_paused:  # it is us who do not listen: earlier requests come first
-            self._watch_the_clock()
-        elif self._state == _IDLE:
-            self.transport.close()  # not a single byte of a request
-        else:
-            self._refuse(408, "The head of the request did not arrive in time.")
-
-    def _check_body(self) -> None:
-        """Refuse a body whose sender is silent while the server is ready to read."""
-        self._timer = None
-        if self.transport.is_closing() or self._state != _BODY:
-            return
-        now_s = self.loop.time()
-        if self.flow.read_paused:
-            self._heard_at_s = now_s  # it is the application that makes the client wait
-        left_s = self._heard_at_s + self._limits.body_idle_s - now_s
-        if left_s <= 0:
-            self._refuse(408, "The request body stopped arriving.")
-        else:
-            self._timer = self.loop.call_later(left_s, self._check_body)
-
-    def _cancel_timer(self) -> None:
         if self._timer is not None:
+            if self._timer_at_s <= due_s:
+                return
             self._timer.cancel()
-            self._timer = None
+        self._timer_at_s = due_s
+        self._timer = self._loop.call_at(due_s, self._look)
 
-    # --- uvicorn's seam to the application -----------------------------------------------------------
+    def _look(self) -> None:
+        """End what the client is late with."""
+        self._timer = None
+        due_s, now_s = self._due_s(), self._loop.time()
+        if due_s is not None and due_s <= now_s:
+            if self._stuck_at_s is not None and self._stuck_at_s + self._limits.write_idle_s <= now_s:
+                self._look_at_writing()
+            elif self._is_lingering:
+                self._is_lingering = False
+                self._close()
+            elif self._state is _HEAD:
+                self._refuse(408, "The head of the request did not arrive in time.")
+            elif self._state is _BODY:
+                self._look_at_body(now_s)
+            else:
+                self._close()  # nothing was asked
+        self._watch()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._exchange = _Exchange(self, cycle, app)
-        super()._start_asgi_task(cycle, cast(Any, self._exchange))
+    def _look_at_body(self, now_s: float) -> None:
+        """Refuse a body whose sender is silent, or slow with what is there to be sent."""
+        if self._since_s + self._limits.body_idle_s <= now_s:
+            self._refuse(408, "The request body stopped arriving.")
+            return
+        since_s, before_bytes = self._rate_since
+        enough = self._body_bytes - before_bytes >= self._limits.body_rate * (now_s - since_s)
+        if enough or "content-length" not in self._noted:  # a stream of unknown length may take its time
+            self._rate_since = (now_s, self._body_bytes)
+        else:
+            self._refuse(408, "The request body arrives too slowly.")
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Stay silent: the application says what it thinks of upgrades."""
+    def _look_at_writing(self) -> None:
+        """Break off a connection whose client takes nothing of what waits for it."""
+        if self.transport.get_write_buffer_size() >= self._stuck_bytes:
+            self.transport.abort()
+        else:
+            self._note_stuck()
 
 
 class _Broken(Exception):
     """A rule was broken; `_refusal` tells which."""
-
-
-class _Exchange:
-    """One request and its response: the application as uvicorn calls it, with our endings."""
-
-    __slots__ = ("_app", "_protocol", "cycle")
-
-    def __init__(self, protocol: HttpProtocol, cycle: RequestResponseCycle, app: Any) -> None:
-        self._protocol = protocol
-        self._app = app
-        self.cycle = cycle
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        cycle = self.cycle
-
-        async def receive_or_refuse() -> Message:
-            if REFUSED not in scope or cycle.body:
-                message = await receive()
-                if REFUSED not in scope or message.get("body"):
-                    return message
-            return {"type": "http.disconnect", REFUSED: scope[REFUSED]}
-
-        async def send_or_fail(message: Message) -> None:
-            if cycle.disconnected:
-                raise ConnectionResetError("The client has gone.")
-            if message["type"] == "http.response.start":
-                if any(name == b"date" for name, _ in message["headers"]):
-                    cycle.default_headers = [field for field in cycle.default_headers if field[0] != b"date"]
-            elif REFUSED in scope and not message.get("more_body", False):
-                cycle.keep_alive = True  # closing is up to us here, see `linger`
-                await send(message)
-                self._protocol.linger()
-                return
-            await send(message)
-
-        try:
-            await self._app(scope, receive_or_refuse, send_or_fail)
-        except asyncio.CancelledError:
-            cycle.disconnected = True  # the server is stopped by force
-            self._protocol.abort()
-        except BaseException:
-            # The application has told whoever wants to know. What its exception says here: break this off.
-            if not cycle.response_started:
-                raise
-        if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
-            cycle.disconnected = True
-            self._protocol.abort()

@@ -1,6 +1,5 @@
 """The HTTP server: listening sockets, signals, and the order in which things stop. (edge)
 
-uvicorn with our protocol, inside our own process: no configuration of logging, no lifespan, no workers.
 SIGINT or SIGTERM stops it in order: no new connections, requests under way finish (idle connections are
 closed, they delay nothing), then `on_stopping`. A second Ctrl-C ends the process at once; what was
 confirmed is on the disk.
@@ -10,78 +9,57 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
-from email.utils import formatdate
 from types import FrameType
-from typing import Any, Final, TypeVar, cast
-
-import uvicorn
+from typing import Any, Final, TypeVar
 
 from perdure._base.limits import DRAIN_S
-from perdure._http.asgi import STOPPING
-from perdure._http.convert import RequestLine
+from perdure._http.forwarded import Proxies
+from perdure._http.hub import Hub
 from perdure._http.limits import HttpLimits
 from perdure._http.protocol import HttpProtocol
+from perdure._http.responder import STOPPING, Responder
 
 T = TypeVar("T")
 
 BACKLOG: Final = 2048  # connections the kernel keeps while we are busy, or while a reload is under way
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _TICK_S: Final = 1.0  # the Date header's resolution
-_POLL_S: Final = 0.01  # while draining
 _CANCEL_GRACE_S: Final = 1.0  # for the answers to requests that were broken off
 
 
-class Server(uvicorn.Server):
+class Server:
     """
-    Serve an ASGI application on sockets that are bound already.
+    Serve requests on sockets that are bound already.
 
     Args:
-        app: an ASGI 3 application.
+        responder: answers the requests.
         sockets: from `bind`, or `sockets_from_fds` in a process that was given them.
         drain_s: how long requests under way may take once the server stops.
         limits: what clients may ask for.
-        on_request: told of requests that were refused before the application saw them.
-        proxy_headers: believe `X-Forwarded-For` and `X-Forwarded-Proto` of proxies on this machine, or of
-            those that the environment variable FORWARDED_ALLOW_IPS lists.
+        proxies: whose `X-Forwarded-…` headers are believed, by default those of proxies on this machine;
+            None believes none.
         signals: stop on SIGINT and SIGTERM; only ever done in the main thread.
     """
 
     def __init__(
         self,
-        app: Callable[..., Awaitable[None]],
+        responder: Responder,
         *,
         sockets: Sequence[socket.socket],
         drain_s: float = DRAIN_S,
         limits: HttpLimits | None = None,
-        on_request: Callable[[RequestLine], None] | None = None,
-        proxy_headers: bool = True,
+        proxies: Proxies | None = Proxies(),  # noqa: B008  (it never changes)
         signals: bool = True,
     ) -> None:
-        limits = limits or HttpLimits()
-        protocol = functools.partial(HttpProtocol, limits=limits, on_request=on_request)
-        config = uvicorn.Config(
-            cast(Any, app),
-            http=cast(Any, protocol),
-            ws="none",
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=proxy_headers,
-            backlog=BACKLOG,
-            timeout_keep_alive=cast(int, limits.keep_alive_s),
-        )
-        super().__init__(config)
+        self.hub = Hub(responder, limits or HttpLimits(), proxies)
         self._sockets = list(sockets)
+        self._listeners: list[asyncio.Server] = []
         self._drain_s = drain_s
         self.deadline_s = time.monotonic() + drain_s
         """When what is under way must have ended; set anew when the server is told to stop."""
@@ -90,7 +68,7 @@ class Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
-    async def run(  # type: ignore[override]  # uvicorn's own starts a loop; ours is inside one
+    async def run(
         self,
         *,
         ready: Callable[[], None] | None = None,
@@ -101,13 +79,12 @@ class Server(uvicorn.Server):
 
         *ready* is called when connections are accepted, *on_stopping* awaited when the requests are done.
         """
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         with self._signals():
-            if not self.config.loaded:
-                self.config.load()
-            self.lifespan = self.config.lifespan_class(self.config)
-            self._set_default_headers()
-            await self.startup(sockets=self._sockets)
+            for sock in self._sockets:
+                self._listeners.append(
+                    await loop.create_server(lambda: HttpProtocol(self.hub), sock=sock, backlog=BACKLOG)
+                )
             try:
                 if ready is not None:
                     ready()
@@ -123,34 +100,34 @@ class Server(uvicorn.Server):
 
     async def _serve_until_stopped(self) -> None:
         while not self._stop.is_set():
+            self.hub.tick()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _TICK_S)
-            self._set_default_headers()
-
-    def _set_default_headers(self) -> None:
-        self.server_state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
 
     async def _drain(self) -> None:
         """Let requests under way finish, for at most `drain_s`; then break them off."""
-        for listener in self.servers:
+        hub = self.hub
+        hub.is_stopping = True
+        for listener in self._listeners:
             listener.close()
         for sock in self._sockets:
             sock.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
+        for connection in list(hub.connections):
+            connection.stop()
         self.deadline_s = deadline_s = time.monotonic() + self._drain_s
         # Only requests that somebody waits for: one whose client has gone has no connection any more.
-        while state.connections and time.monotonic() < deadline_s:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_S)  # uvicorn's sets have no event to wait for
-        tasks = list(state.tasks)
+        while hub.connections and (left_s := deadline_s - time.monotonic()) > 0:
+            hub.tick()
+            hub.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hub.changed.wait(), min(left_s, _TICK_S))
+        tasks = [exchange.task for exchange in hub.requests if exchange.task is not None]
         for task in tasks:
             task.cancel(STOPPING)  # answered with 503 if no response has begun
         if tasks:
             await asyncio.wait(tasks, timeout=_CANCEL_GRACE_S)
-        for connection in list(state.connections):
-            abort = getattr(connection, "abort", None) or connection.transport.abort
-            abort()
+        for connection in list(hub.connections):
+            connection.abort()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

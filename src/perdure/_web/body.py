@@ -93,6 +93,12 @@ class Body:
             return self._data
         return b"".join([chunk async for chunk in self])
 
+    def use(self) -> bytes | None:
+        """Return the content when it is at hand, which leaves this body used; None for a stream."""
+        if self._data is not None:
+            self.used = self._ended = True
+        return self._data
+
     def take(self) -> Body:
         """Return a body with this one's content, which leaves this one used."""
         if self.used:

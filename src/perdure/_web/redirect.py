@@ -51,6 +51,11 @@ async def follow(request: Request, send: Callable[[Request], Awaitable[Response]
             for name in _CREDENTIALS:
                 headers.delete(name)
         current = make_request(
-            target, method, headers, None if data is None else Body(data), redirect=redirect
+            target,
+            method,
+            headers,
+            None if data is None else Body(data),
+            redirect=redirect,
+            client=request._client,
         )
     raise TypeError(f"Too many redirects: {REDIRECTS_MAX} followed, the last from {url}")

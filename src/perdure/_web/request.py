@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perdure._web.body import Body, BodyInit
@@ -14,6 +14,15 @@ from perdure._web.url import normalise
 STANDARD_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FROM_ORIGINAL: Final[Any] = type("FromOriginal", (), {"__repr__": lambda _: "..."})()
+
+
+class Address(NamedTuple):
+    """Where a request came from."""
+
+    host: str
+    """An IP address, as text."""
+    port: int | None
+    """None when a proxy told the address alone."""
 
 
 class Request(Message):
@@ -31,7 +40,8 @@ class Request(Message):
         redirect: "follow", or "manual" to see the 3xx answer (STB-05).
     """
 
-    __slots__ = ("_method", "_redirect", "_url")
+    __slots__ = ("_client", "_method", "_redirect", "_url")
+    _client: Address | None
     _method: str
     _redirect: str
     _url: str
@@ -47,6 +57,7 @@ class Request(Message):
         redirect: str = _FROM_ORIGINAL,
     ) -> None:
         original = input if isinstance(input, Request) else like
+        self._client = None if original is None else original._client
         if isinstance(input, Request):
             self._url = input._url
         elif isinstance(input, str):
@@ -85,6 +96,16 @@ class Request(Message):
         return self._url
 
     @property
+    def client(self) -> Address | None:
+        """
+        Who sent it: `client.host` and `client.port`; None when that is not known, or it was made here.
+
+        It is the server's word, not the sender's: behind a proxy, what a trusted one has said. It goes along
+        when the request is passed on to an object, as headers do.
+        """
+        return self._client
+
+    @property
     def redirect(self) -> str:
         """What a redirect answer leads to: "follow" or "manual"."""
         return self._redirect
@@ -116,6 +137,7 @@ class Request(Message):
             self._headers.copy(),
             None if self._body is None else self._body.tee(),
             redirect=self._redirect,
+            client=self._client,
         )
 
     def __repr__(self) -> str:
@@ -123,7 +145,13 @@ class Request(Message):
 
 
 def make_request(
-    url: str, method: str, headers: Headers, body: Body | None, *, redirect: str = "follow"
+    url: str,
+    method: str,
+    headers: Headers,
+    body: Body | None,
+    *,
+    redirect: str = "follow",
+    client: Address | None = None,
 ) -> Request:
     """Return a request from parts that are known to be right; nothing is checked, copied or added."""
     request = Request.__new__(Request)
@@ -132,6 +160,7 @@ def make_request(
     request._headers = headers
     request._body = body
     request._redirect = redirect
+    request._client = client
     return request
 
 
@@ -145,6 +174,7 @@ def copy_request(request: Request) -> Request:
         request._headers.copy(),
         take_body(request),
         redirect=request._redirect,
+        client=request._client,
     )
 
 

@@ -79,7 +79,7 @@ def test_whatever_a_handler_raises_is_a_failed_request(kind):
     async def main():
         lines = []
 
-        async def handle(request, client):
+        async def handle(request):
             raise RAISES[kind]()
 
         exchange = await Exchange().run(HttpApp(handle, on_request=lines.append))
@@ -95,7 +95,7 @@ def test_recursion_without_end_is_a_failed_request():
     """The stack is unwound before the answer is made."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return recurse()
 
         exchange = await Exchange().run(HttpApp(handle, debug=True, on_request=lambda line: None))
@@ -111,7 +111,7 @@ def test_a_real_cancellation_passes_through():
     async def main():
         started = asyncio.Event()
 
-        async def handle(request, client):
+        async def handle(request):
             started.set()
             await asyncio.Event().wait()
 
@@ -133,7 +133,7 @@ def test_a_handler_that_returns_something_else_is_told_what_to_return(answer):
     async def main():
         lines = []
 
-        async def handle(request, client):
+        async def handle(request):
             return answer
 
         await Exchange().run(HttpApp(handle, on_request=lines.append))
@@ -149,7 +149,7 @@ def test_a_response_whose_body_was_read_is_an_error():
     async def main():
         lines = []
 
-        async def handle(request, client):
+        async def handle(request):
             response = Response("x")
             await response.text()
             return response
@@ -166,7 +166,7 @@ def test_overload_is_503_with_retry_after():
     """A client may come back, later."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             raise Overloaded("Durable Object is overloaded. Too many requests queued.")
 
         exchange = await Exchange().run(HttpApp(handle, on_request=lambda line: None))
@@ -181,7 +181,7 @@ def test_the_reference_reaches_client_and_log():
     async def main():
         lines = []
 
-        async def handle(request, client):
+        async def handle(request):
             raise ValueError("secret")
 
         exchange = await Exchange().run(HttpApp(handle, on_request=lines.append))
@@ -195,7 +195,7 @@ def test_without_a_callback_failures_are_logged(caplog):
     """In somebody else's server nobody else would tell."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             raise ValueError("mistake")
 
         with caplog.at_level(logging.ERROR, "perdure.http"):
@@ -210,7 +210,7 @@ def test_a_failing_callback_fails_nothing_else(caplog):
     """The response is out already."""
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             return Response("ok")
 
         def on_request(line):
@@ -249,7 +249,7 @@ def test_a_stream_is_sent_piece_by_piece():
                 yield b"%d" % number
                 yield b""
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         await exchange.run(HttpApp(handle))
@@ -271,7 +271,7 @@ def test_a_stream_waits_for_the_client():
                 pulled.append(number)
                 yield b"x"
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         async def on_send(message):
@@ -303,7 +303,7 @@ def test_an_error_in_a_stream_cuts_it(kind):
             yield b"one"
             raise RAISES[kind]()
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         exchange = Exchange()
@@ -331,7 +331,7 @@ def test_a_client_that_goes_stops_a_waiting_stream():
             finally:
                 ended.append(True)
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         await asyncio.wait_for(exchange.run(HttpApp(handle, on_request=lines.append)), 5)
@@ -358,7 +358,7 @@ def test_a_client_that_goes_stops_a_stream_that_never_waits():
                 exchange.messages.put_nowait({"type": "http.disconnect"})
                 yield b"x"
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(pieces())
 
         await asyncio.wait_for(exchange.run(HttpApp(handle, on_request=lines.append)), 5)
@@ -378,7 +378,7 @@ def test_a_server_that_says_the_client_is_gone_ends_the_response():
 
         for make in (lambda: Response("x"), lambda: Response(iter([b"x"]))):
 
-            async def handle(request, client, make=make):
+            async def handle(request, make=make):
                 return make()
 
             exchange = Exchange()
@@ -395,7 +395,7 @@ def test_a_client_that_goes_inside_its_body_fails_only_its_request():
     async def main():
         lines = []
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(await request.text())
 
         messages = [{"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}]
@@ -411,7 +411,7 @@ def test_a_body_error_from_elsewhere_is_the_handlers_failure():
     from perdure.web import BodyError
 
     async def main():
-        async def handle(request, client):
+        async def handle(request):
             raise BodyError("another body", 413)
 
         exchange = await Exchange().run(HttpApp(handle, on_request=lambda line: None))
@@ -436,7 +436,7 @@ def test_head_sends_no_body_and_gives_the_stream_up():
             async def aclose(self):
                 closed.append(True)
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(Stream() if request.headers.get("x") else "text", headers={"y": "z"})
 
         exchange = await Exchange(method="HEAD").run(HttpApp(handle))
@@ -453,7 +453,7 @@ def test_the_line_tells_method_path_status_and_time():
     async def main():
         lines = []
 
-        async def handle(request, client):
+        async def handle(request):
             return Response(status=404)
 
         await Exchange(method="POST").run(HttpApp(handle, on_request=lines.append))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from perdure._http.convert import client_info, shown_path, start_message, to_request
+from perdure._http.convert import raw_path, start_message, to_request
+from perdure._http.head import shown_path
 from perdure.web import Headers, Response
 
 
@@ -109,8 +110,8 @@ def test_headers_and_method_arrive():
 
 def test_the_client_is_known_or_not():
     """Unix sockets have none."""
-    assert (client_info(scope()).host, client_info(scope()).port) == ("10.0.0.1", 5)
-    assert client_info(scope(client=None)).host is None
+    assert request().client == ("10.0.0.1", 5)
+    assert request(client=None).client is None
 
 
 class TestStart:
@@ -174,4 +175,4 @@ class TestStart:
 )
 def test_the_path_of_a_log_line_disturbs_no_terminal(raw, shown):
     """Control characters are escaped, the query is left out."""
-    assert shown_path(scope(raw_path=raw)) == shown
+    assert shown_path(raw_path(scope(raw_path=raw))) == shown

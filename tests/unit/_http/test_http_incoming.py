@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from perdure._http.incoming import REFUSED, Incoming
+from perdure._http.incoming import Incoming
 from perdure.web import BodyError
 
 
@@ -64,19 +64,6 @@ def test_a_disconnect_inside_the_body_is_an_error_not_an_end():
             ) as raised:
                 await anext(incoming)
         assert raised.value.status == 499
-
-    asyncio.run(main())
-
-
-def test_a_refused_body_tells_the_status():
-    """Our own server says why it stopped reading."""
-
-    async def main():
-        incoming = Incoming(Source({**GONE, REFUSED: (413, "too much")}).receive)
-        with pytest.raises(BodyError, match="too much") as raised:
-            await anext(incoming)
-        assert raised.value.status == 413
-        assert incoming.failure is raised.value
 
     asyncio.run(main())
 

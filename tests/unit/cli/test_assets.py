@@ -7,11 +7,10 @@ import asyncio
 import pytest
 
 from perdure._cli.assets import PIECE_BYTES, WHOLE_BYTES_MAX, Assets, content_type
-from perdure._http.convert import ClientInfo
 from perdure.web import Request, Response
 
 
-async def worker(request, client):
+async def worker(request):
     return Response("worker", status=404)
 
 
@@ -39,7 +38,7 @@ def folder(tmp_path):
 def ask(folder, path, **more):
     async def run():
         assets = Assets(folder, worker)
-        response = await assets.handle(Request(f"http://x{path}", **more), ClientInfo())
+        response = await assets.handle(Request(f"http://x{path}", **more))
         return response, await response.bytes()
 
     return asyncio.run(run())
