@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from perdure._cli.host import tune
+from perdure._cli.host import ease_collector, tune
 
 tune()  # before anything opens a connection
 
@@ -25,6 +25,7 @@ async def main(port: int, data: str, idle_s: float) -> None:
     runtime = Runtime([Plain, Item], worker=Default, data=data, idle_s=idle_s)
     server = Server(Responder(runtime.handle), sockets=sockets, drain_s=5.0)
     await runtime.start()
+    ease_collector()
     try:
         await server.run()
     finally:

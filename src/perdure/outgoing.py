@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -104,11 +103,15 @@ def _client() -> httpx.AsyncClient:
             raise ImportError(
                 "perdure.fetch needs httpx: install it with  pip install 'perdure[fetch]'"
             ) from error
+        from http.cookiejar import CookieJar, DefaultCookiePolicy  # slow to import, and rarely needed
+
         client = httpx.AsyncClient(
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
-            cookies=_NoCookies(),
+            cookies=CookieJar(
+                DefaultCookiePolicy(allowed_domains=())
+            ),  # users share the client: it keeps none
             headers={"user-agent": "perdure"},
         )
         _clients[loop] = client
@@ -178,13 +181,6 @@ class _Stream:
     def __del__(self) -> None:
         if not self._response.is_closed and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.create_task, self._response.aclose())
-
-
-class _NoCookies(CookieJar):
-    """Keeps none: requests of different users share one client."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Leave the cookies where they are, in the response's headers."""
 
 
 def _translated(error: Exception, request: Request) -> Exception:

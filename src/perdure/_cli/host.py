@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import socket
@@ -25,6 +26,9 @@ from perdure._http.responder import Handle, RequestLine, Responder
 EXIT_GRACE_S = 5.0
 """After everything is stopped, threads of the application may hold the process this long."""
 DESCRIPTORS_WANTED = 1 << 20
+YOUNG_OBJECTS = 10_000
+"""So many more objects than went since the last time make the garbage collector look at the young ones."""
+_COLLECTOR_AT_START = gc.get_threshold()
 
 
 async def host(
@@ -100,6 +104,7 @@ async def host(
     stops.append(server.stop)
     with told_as_problems(prepared):
         await runtime.start()
+    ease_collector()
     on_server(server.stop)
     try:
         await server.run(ready=on_ready)
@@ -200,6 +205,19 @@ def tune() -> None:
 
     raise_descriptor_limit()
     tune_process()
+
+
+def ease_collector() -> None:
+    """
+    Let the garbage collector look less often for young objects, and at what the start has made no more.
+
+    A request leaves hardly a cycle behind, and at Python's own setting 8 % of its time went into looking for them.
+    What the application has set itself stays.
+    """
+    if gc.get_threshold() == _COLLECTOR_AT_START:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS, *_COLLECTOR_AT_START[1:])
 
 
 def raise_descriptor_limit() -> None:
