@@ -10,6 +10,7 @@ from perdure._config.problem import Problem
 OK: Final = 0
 PROBLEMS: Final = 1
 USAGE: Final = 2
+STUCK: Final = 70  # EX_SOFTWARE of sysexits.h
 STORAGE: Final = 74  # EX_IOERR of sysexits.h
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
@@ -17,6 +18,7 @@ EXITS: dict[int, str] = {
     OK: "Done; `serve` and `dev` ended as asked, by Ctrl-C or SIGTERM.",
     PROBLEMS: "Problems were found: in the configuration, the application, the data folder or the address.",
     USAGE: "The command line itself is wrong.",
+    STUCK: "The application kept the event loop beyond the time to drain; what was confirmed is safe.",
     STORAGE: "The disk failed: what was confirmed is safe, nothing more can be made durable.",
     INTERRUPTED: "Ended at once by a second Ctrl-C; what was confirmed is safe.",
 }

@@ -17,6 +17,7 @@ from perdure._base import limits
 from perdure._cli import exits
 from perdure._cli.console import has_colour, now
 from perdure._cli.failures import failure_text
+from perdure._cli.guard import Guard
 from perdure._cli.options import RunOptions
 from perdure._cli.output import json_line, request_line
 from perdure._cli.prepare import Prepared, data_problem
@@ -106,11 +107,12 @@ async def host(
         await runtime.start()
     ease_collector()
     on_server(server.stop)
-    try:
-        await server.run(ready=on_ready)
-    finally:
-        # One allowance for all: what the server's drain took is not given again.
-        await runtime.stop(drain_s=max(0.0, server.deadline_s - time.monotonic()))
+    with Guard(drain_s) if signals else contextlib.nullcontext():
+        try:
+            await server.run(ready=on_ready)
+        finally:
+            # One allowance for all: what the server's drain took is not given again.
+            await runtime.stop(drain_s=max(0.0, server.deadline_s - time.monotonic()))
     if failed:
         raise ProblemsFound([data_problem(failed[0], prepared.data)])
     return exits.OK

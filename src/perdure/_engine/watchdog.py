@@ -59,12 +59,12 @@ class Watchdog:
                 told = True
                 frame = sys._current_frames().get(self._loop_thread)
                 if frame is not None and host.steps == seen:
-                    place, method = _users_line(frame)
+                    place, method = users_line(frame)
                     stack = "".join(traceback.format_stack(frame, limit=12))
                     self._report(running, method, place, stack, now_s - since_s)
 
 
-def _users_line(frame: FrameType | None) -> tuple[str, str]:
+def users_line(frame: FrameType | None) -> tuple[str, str]:
     """
     Return file:line of the innermost frame of the application, and the name of its outermost function.
 

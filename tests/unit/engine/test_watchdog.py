@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import perdure._engine.turn as ours
-from perdure._engine.watchdog import _users_line
+from perdure._engine.watchdog import users_line
 
 # Code as if it stood in these files: the driver (ours) calls an application, which calls a library.
 FRAMES = """
@@ -33,7 +33,7 @@ def run(*files):
     names = {}
     for file, code in files:
         exec(compile(code, file, "exec"), names)
-    return _users_line(names["drive"](names["method"], names["library"], lambda: sys._getframe(1)))
+    return users_line(names["drive"](names["method"], names["library"], lambda: sys._getframe(1)))
 
 
 def test_the_innermost_line_outside_of_perdure_is_the_place():
@@ -68,4 +68,4 @@ def test_frames_of_perdure_on_top_are_passed_over():
 
 def test_without_code_of_an_application_nothing_is_named():
     """A question mark says so."""
-    assert _users_line(None) == ("?", "?")
+    assert users_line(None) == ("?", "?")
