@@ -31,7 +31,7 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(handle, *, debug=False, limits=None, drain_s=5.0, on_stopping=None):
+async def serving(handle, *, debug=False, limits=None, drain_s=5.0, on_stopping=None, **more):
     """Serve *handle* for the time of the block."""
     lines, refused = [], []
 
@@ -46,6 +46,7 @@ async def serving(handle, *, debug=False, limits=None, drain_s=5.0, on_stopping=
         drain_s=drain_s,
         limits=limits,
         signals=False,
+        **more,
     )
     ready = asyncio.Event()
     task = asyncio.create_task(server.run(ready=ready.set, on_stopping=on_stopping))

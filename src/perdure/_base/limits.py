@@ -88,6 +88,12 @@ HTTP_KEEP_ALIVE_S: Final = 75.0  # longer than the 60 s of common proxies, which
 HTTP_LINGER_S: Final = 2.0  # a refused client has this long to read why
 HTTP_WRITE_IDLE_S: Final = 60.0  # a client that takes nothing of a waiting response so long is cut off
 HTTP_BUFFER_BYTES: Final = 64 * KIB  # of a body or response in memory, beyond which its sender has to wait
+HTTP_CONNECTIONS_MAX: Final = 50_000  # open at a time, if the process may have as many descriptors
+HTTP_TURNED_AWAY_MAX: Final = 64  # connections beyond that are told so; still further ones are closed at once
+HTTP_REQUESTS_MAX: Final = 10_000  # in progress at a time; a second or two of work
+HTTP_HEALTH_PATH: Final = (
+    "/cdn-cgi/health"  # Cloudflare keeps /cdn-cgi/ from workers, so no application has it
+)
 HTTP_PROXIES: Final = "127.0.0.0/8,::1"  # trusted with X-Forwarded-*: those on this machine
 HTTP_PARSE_BYTES: Final = 8 * KIB  # parsed at one go: bounds the pipelined requests that wait as objects
 HTTP_FIRST_REQUEST_GRACE_S: Final = 0.5  # a connection accepted just before a stop may still send its request

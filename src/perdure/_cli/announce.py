@@ -76,15 +76,18 @@ class Announcer:
             ),
             flush=True,
         )
-        if self._options.debug and not self._options.host.startswith(LOOPBACK):
+        if self._options.debug and not self._options.uds and not self._options.host.startswith(LOOPBACK):
             self.note(
                 f"everyone who reaches {self._options.host} sees the error pages of dev; use serve for others"
             )
 
     def ready(self, sockets: Sequence[socket.socket]) -> None:
         """Say where requests are answered: the line that tools wait for."""
-        host, port = sockets[0].getsockname()[:2]
-        url = address(self._options.host or host, port)
+        if sockets[0].family == socket.AF_UNIX:
+            url = f"unix:{sockets[0].getsockname()}"
+        else:
+            host, port = sockets[0].getsockname()[:2]
+            url = address(self._options.host or host, port)
         if self._json:
             self._write({"time": now(), "level": "info", "event": "ready", "url": url}, sys.stdout)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -41,6 +42,32 @@ class Addresses(click.ParamType):  # type: ignore[type-arg]
         return value
 
 
+class Mode(click.ParamType):  # type: ignore[type-arg]
+    """Permission bits, in octal."""
+
+    name = "mode"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch("0?[0-7]{3}", value):
+            self.fail(f"{value!r} is no file mode; write it in octal, like 660 or 600", param, ctx)
+        return int(value, 8)
+
+
+class HealthPath(click.ParamType):  # type: ignore[type-arg]
+    """A path, or nothing for `off`."""
+
+    name = "path"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in ("", "off"):
+            return ""
+        if not re.fullmatch(r"/[!-~]*", value) or "?" in value or "#" in value:
+            self.fail(f"{value!r} is no path; write it like /cdn-cgi/health, or off for none", param, ctx)
+        return value
+
+
 def _type(setting: Setting) -> Any:
     if setting.choices:
         return click.Choice(setting.choices)
@@ -53,6 +80,12 @@ def _type(setting: Setting) -> Any:
             return click.IntRange(1)
         case "queue_wait" | "event_timeout":
             return click.FloatRange(0, min_open=True)
+        case "max_connections" | "max_requests":
+            return click.IntRange(1)
+        case "uds_mode":
+            return Mode()
+        case "health_path":
+            return HealthPath()
         case "forwarded_allow_ips":
             return Addresses()
         case "drain":

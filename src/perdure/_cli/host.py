@@ -22,6 +22,7 @@ from perdure._cli.options import RunOptions
 from perdure._cli.output import json_line, request_line
 from perdure._cli.prepare import Prepared, data_problem
 from perdure._config.problem import ProblemsFound
+from perdure._http.limits import HttpLimits, connections_that_fit
 from perdure._http.responder import Handle, RequestLine, Responder
 
 EXIT_GRACE_S = 5.0
@@ -56,7 +57,6 @@ async def host(
         ProblemsFound: the data folder cannot be used; nothing was touched.
     """
     from perdure._http.forwarded import Proxies
-    from perdure._http.limits import HttpLimits
     from perdure._http.server import Server
     from perdure.runtime import Runtime
 
@@ -98,7 +98,8 @@ async def host(
         Responder(handle, debug=options.debug, on_request=request_printer(options)),
         sockets=sockets,
         drain_s=drain_s,
-        limits=HttpLimits(body_bytes=options.max_body),
+        limits=http_limits(options),
+        health_path=options.health_path,
         proxies=Proxies(options.forwarded_allow_ips) if options.proxy_headers else None,
         signals=signals,
     )
@@ -116,6 +117,17 @@ async def host(
     if failed:
         raise ProblemsFound([data_problem(failed[0], prepared.data)])
     return exits.OK
+
+
+def http_limits(options: RunOptions) -> HttpLimits:
+    """Return what clients may ask for; how many may be connected depends on this process."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    fitting = connections_that_fit(DESCRIPTORS_WANTED if soft == resource.RLIM_INFINITY else soft)
+    return HttpLimits(
+        connections=options.max_connections or fitting,
+        requests=options.max_requests,
+        body_bytes=options.max_body,
+    )
 
 
 @contextlib.contextmanager

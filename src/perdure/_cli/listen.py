@@ -6,13 +6,63 @@ import errno
 import socket
 from collections.abc import Sequence
 
+from perdure._cli.options import RunOptions
 from perdure._config.problem import Problem, ProblemsFound
 
 _LOOPBACK = "--host 127.0.0.1 is this machine alone, --host 0.0.0.0 every address of it"
 PORTS_TRIED = 50
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(options: RunOptions) -> list[socket.socket]:
+    """
+    Return the listening sockets of a run.
+
+    Raises:
+        ProblemsFound: the address, or the file of a Unix socket, cannot be had.
+    """
+    if options.uds is not None:
+        return [listen_on_file(options.uds, options.uds_mode)]
+    return listen_on_port(options.host, options.port)
+
+
+def listen_on_file(path: str, mode: int) -> socket.socket:
+    """Return a listening Unix socket; a file that nobody listens on any more is replaced."""
+    from perdure._http.server import BACKLOG
+    from perdure._http.unix import bind_unix
+
+    try:
+        sock = bind_unix(path, mode)
+    except FileExistsError:
+        raise ProblemsFound(
+            [
+                Problem(
+                    "cli/not-a-socket",
+                    f"--uds {path} is a file that is no socket",
+                    help="it is left alone: name another path, or remove it",
+                )
+            ]
+        ) from None
+    except OSError as error:
+        raise ProblemsFound([_file_problem(error, path)]) from None
+    sock.listen(BACKLOG)
+    return sock
+
+
+def _file_problem(error: OSError, path: str) -> Problem:
+    if error.errno == errno.EADDRINUSE:
+        return Problem(
+            "cli/socket-in-use",
+            f"another program listens on {path}",
+            help="stop it, or choose another path with --uds",
+        )
+    return Problem(
+        "cli/no-socket",
+        f"cannot make the Unix socket {path}: {error.strerror or error}",
+        help="its folder must exist and be writable, and the path be shorter than about 100 bytes",
+    )
+
+
+def listen_on_port(host: str, port: int) -> list[socket.socket]:
     """
     Return listening sockets, one for each address of *host*; port 0 takes a free one, the same for all.
 

@@ -18,6 +18,11 @@ class RunOptions:
     command: str = "serve"
     host: str = "127.0.0.1"
     port: int = 8787
+    uds: str | None = None
+    uds_mode: int = 0o660
+    max_connections: int | None = None
+    max_requests: int = limits.HTTP_REQUESTS_MAX
+    health_path: str = limits.HTTP_HEALTH_PATH
     proxy_headers: bool = True
     forwarded_allow_ips: str = limits.HTTP_PROXIES
     data: str | None = None

@@ -22,7 +22,7 @@ def run(options: RunOptions) -> int:
         try:
             tune()
             prepared = prepare(options)
-            sockets = listen(options.host, options.port)
+            sockets = listen(options)
             say.start(facts(prepared), prepared.warnings)
             return run_here(prepared, options, sockets, on_ready=lambda: say.ready(sockets))
         except ProblemsFound as error:

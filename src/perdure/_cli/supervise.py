@@ -41,10 +41,11 @@ def supervise(options: RunOptions) -> int:
         ProblemsFound: the configuration or the address is wrong, so there is nothing to watch or to serve.
     """
     project = read(options)
-    sockets = listen(options.host, options.port)
+    sockets = listen(options)
     try:
         # A reload must come back to the same port, also when the system chose it.
-        options = dataclasses.replace(options, port=sockets[0].getsockname()[1])
+        if options.uds is None:
+            options = dataclasses.replace(options, port=sockets[0].getsockname()[1])
         folders = [project.root, project.main.parent]
         data = data_folder(options, project)
         return asyncio.run(Supervisor(options, sockets, folders, project.watched, data).run())

@@ -40,7 +40,6 @@ class HttpExchange:
         "_noted",
         "_on_gone",
         "_pieces",
-        "_target",
         "closes",
         "connection",
         "failure",
@@ -49,6 +48,7 @@ class HttpExchange:
         "is_whole",
         "keeps_alive",
         "method",
+        "target",
         "task",
     )
 
@@ -64,7 +64,7 @@ class HttpExchange:
     ) -> None:
         self.connection = connection
         self.method = method
-        self._target = target
+        self.target = target
         self._fields = fields
         self._noted = noted  # the values of those headers that mean something to the server
         self.keeps_alive = keeps_alive
@@ -93,14 +93,14 @@ class HttpExchange:
 
     @property
     def path(self) -> str:
-        return shown_path(self._target)
+        return shown_path(self.target)
 
     def request(self) -> Request:
         connection, noted, method = self.connection, self._noted, self.method
         scheme, host, client = connection.origin(noted)
         has_body = announces_body(method, noted.get("content-length"), chunked="transfer-encoding" in noted)
         return make_request(
-            request_url(scheme, host, self._target),
+            request_url(scheme, host, self.target),
             method,
             make_headers(self._fields),
             Body(source=self) if has_body else None,

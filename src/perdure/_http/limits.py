@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perdure._base.limits import (
+    DESCRIPTORS_PER_STORE,
     HTTP_BODY_BYTES_MAX,
     HTTP_BODY_IDLE_S,
     HTTP_BODY_RATE_MIN,
+    HTTP_CONNECTIONS_MAX,
     HTTP_FIRST_REQUEST_GRACE_S,
     HTTP_HEAD_BYTES_MAX,
     HTTP_HEAD_TIMEOUT_S,
     HTTP_HEADERS_MAX,
     HTTP_KEEP_ALIVE_S,
     HTTP_LINGER_S,
+    HTTP_REQUESTS_MAX,
     HTTP_WRITE_IDLE_S,
+    OPEN_STORES_MAX,
 )
 
 
@@ -22,6 +26,10 @@ from perdure._base.limits import (
 class HttpLimits:
     """The bounds of one server; each has its reason beside the constant."""
 
+    connections: int = HTTP_CONNECTIONS_MAX
+    """Open connections; further ones are told 503 and closed."""
+    requests: int = HTTP_REQUESTS_MAX
+    """Requests in progress on all connections; further ones are answered with 503."""
     head_bytes: int = HTTP_HEAD_BYTES_MAX
     """Request line and headers together; beyond that 431."""
     headers: int = HTTP_HEADERS_MAX
@@ -42,3 +50,13 @@ class HttpLimits:
     """How long a stopping server waits for the first request of a connection it has just accepted."""
     linger_s: float = HTTP_LINGER_S
     """How long a refused client may go on sending before the connection is closed under it."""
+
+
+def connections_that_fit(descriptors: int) -> int:
+    """
+    Return how many connections a process has room for that may have so many files open.
+
+    Stores come first; of what they leave a quarter is for the journal, outgoing requests and the application.
+    """
+    stores = min(OPEN_STORES_MAX * DESCRIPTORS_PER_STORE, descriptors * 3 // 4)
+    return max(1, min(HTTP_CONNECTIONS_MAX, (descriptors - stores) * 3 // 4))

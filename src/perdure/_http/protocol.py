@@ -19,7 +19,7 @@ from typing import Final, Literal, NoReturn
 
 import httptools
 
-from perdure._base.limits import HTTP_BUFFER_BYTES, HTTP_PARSE_BYTES
+from perdure._base.limits import HTTP_BUFFER_BYTES, HTTP_PARSE_BYTES, HTTP_TURNED_AWAY_MAX
 from perdure._http.errors import status_response
 from perdure._http.exchange import HttpExchange
 from perdure._http.forwarded import FORWARDED_HEADERS, forwarded_host, forwarded_scheme
@@ -102,8 +102,16 @@ class HttpProtocol(asyncio.Protocol):
             self._peer = Address(peer[0], peer[1])
         proxies = self.hub.proxies
         self._trusts_peer = proxies is not None and proxies.trusts(self._peer and self._peer.host)
-        self.hub.connections.add(self)
-        self._watch()
+        connections = self.hub.connections
+        connections.add(self)
+        too_many = len(connections) - self._limits.connections
+        if too_many > HTTP_TURNED_AWAY_MAX:
+            self.hub.turn_away()
+            transport.abort()
+        elif too_many > 0:
+            self._write_refusal(self.hub.turn_away())
+        else:
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let whoever reads from or writes to the client know that it has gone."""
@@ -210,8 +218,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def _start(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
+        given = self.hub.given(exchange.target)
         self.hub.requests.add(exchange)
-        exchange.task = self._loop.create_task(exchange.run(None))
+        exchange.task = self._loop.create_task(exchange.run(given))
 
     def origin(self, noted: dict[str, str]) -> tuple[str, str, Address | None]:
         """Return scheme, host and sender of a request with these headers."""

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from perdure._base.limits import DRAIN_S
+from perdure._base.limits import DRAIN_S, HTTP_HEALTH_PATH
 from perdure._http.forwarded import Proxies
 from perdure._http.hub import Hub
 from perdure._http.limits import HttpLimits
@@ -28,6 +28,11 @@ from perdure._http.responder import STOPPING, Responder
 T = TypeVar("T")
 
 BACKLOG: Final = 2048  # connections the kernel keeps while we are busy, or while a reload is under way
+_KEEP_ALIVE: Final = (  # a silent connection is asked after a minute, and given up when four questions get no answer
+    {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
+    if hasattr(socket, "TCP_KEEPIDLE")
+    else {}
+)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _TICK_S: Final = 1.0  # the Date header's resolution
 _CANCEL_GRACE_S: Final = 1.0  # for the answers to requests that were broken off
@@ -44,6 +49,7 @@ class Server:
         limits: what clients may ask for.
         proxies: whose `X-Forwarded-…` headers are believed, by default those of proxies on this machine;
             None believes none.
+        health_path: answered by the server itself, 200 while it serves and 503 while it stops; "" for none.
         signals: stop on SIGINT and SIGTERM; only ever done in the main thread.
     """
 
@@ -55,9 +61,10 @@ class Server:
         drain_s: float = DRAIN_S,
         limits: HttpLimits | None = None,
         proxies: Proxies | None = Proxies(),  # noqa: B008  (it never changes)
+        health_path: str = HTTP_HEALTH_PATH,
         signals: bool = True,
     ) -> None:
-        self.hub = Hub(responder, limits or HttpLimits(), proxies)
+        self.hub = Hub(responder, limits or HttpLimits(), proxies, health_path)
         self._sockets = list(sockets)
         self._listeners: list[asyncio.Server] = []
         self._drain_s = drain_s
@@ -82,9 +89,8 @@ class Server:
         self._loop = loop = asyncio.get_running_loop()
         with self._signals():
             for sock in self._sockets:
-                self._listeners.append(
-                    await loop.create_server(lambda: HttpProtocol(self.hub), sock=sock, backlog=BACKLOG)
-                )
+                create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+                self._listeners.append(await create(self._new_protocol, sock=sock, backlog=BACKLOG))
             try:
                 if ready is not None:
                     ready()
@@ -97,6 +103,9 @@ class Server:
     def stop(self) -> None:
         """Stop in order; `run` returns when all is done."""
         self._stop.set()
+
+    def _new_protocol(self) -> HttpProtocol:
+        return HttpProtocol(self.hub)
 
     async def _serve_until_stopped(self) -> None:
         while not self._stop.is_set():
@@ -167,6 +176,10 @@ def bind(host: str, port: int) -> list[socket.socket]:
             sock = socket.socket(family, socket.SOCK_STREAM)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Handed down to connections: a peer that vanished without a word is found out.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEP_ALIVE.items():
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
