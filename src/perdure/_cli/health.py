@@ -13,7 +13,7 @@ SYNC_SLOW_MS: Final = 10.0
 SYNC_UNBELIEVABLE_MS: Final = 0.01
 DESCRIPTORS_WISHED: Final = 16_384
 DESCRIPTORS_MIN: Final = 1_024
-SPACE_LOW_BYTES: Final = 2 * limits.JOURNAL_BUDGET_BYTES
+SPACE_LOW_BYTES: Final = 4 * limits.JOURNAL_BUDGET_BYTES
 SPACE_MIN_BYTES: Final = 2 * limits.JOURNAL_SEGMENT_BYTES
 INODES_LOW: Final = 10_000
 CLOCK_STEP_S: Final = 60.0
@@ -117,7 +117,7 @@ def of_space(free_bytes: int, free_inodes: int) -> Check:
             "space",
             "fail" if free_bytes < SPACE_MIN_BYTES else "warn",
             found,
-            f"the journal alone takes up to {limits.JOURNAL_BUDGET_BYTES / limits.GIB:.0f} GiB: make room",
+            f"the journal alone takes up to {limits.JOURNAL_BUDGET_BYTES // limits.MIB} MiB: make room",
         )
     return Check("space", "ok", found)
 
