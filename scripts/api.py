@@ -26,6 +26,7 @@ SECTIONS = {
     ],
     "Naming and calling objects": ["Namespace", "DurableObjectId", "DurableObjectStub"],
     "HTTP": ["Request", "Response", "Headers", "fetch"],
+    "From threads and sync code": ["RuntimeThread", "SyncObjects", "SyncNamespace", "SyncStub"],
     "Around objects": ["Runtime", "env", "confirmed", "value"],
     "Errors": [],
 }

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace
     from perdure.outgoing import fetch
     from perdure.runtime import Runtime
+    from perdure.runtime_thread import RuntimeThread
     from perdure.sql import Row, SqlCursor, SqlStorage
     from perdure.storage import DurableObjectStorage, SyncKvStorage
+    from perdure.sync import SyncNamespace, SyncObjects, SyncStub
     from perdure.transactions import DurableObjectTransaction
     from perdure.web import Headers, Request, Response
 
@@ -59,6 +61,7 @@ __all__ = [
     "Response",
     "Row",
     "Runtime",
+    "RuntimeThread",
     "SqlCursor",
     "SqlError",
     "SqlStorage",
@@ -66,6 +69,9 @@ __all__ = [
     "StorageFailed",
     "StorageReset",
     "SyncKvStorage",
+    "SyncNamespace",
+    "SyncObjects",
+    "SyncStub",
     "TimedOut",
     "WorkerEntrypoint",
     "confirmed",
@@ -85,8 +91,10 @@ _HOMES = {
     "namespace": "DurableObjectId DurableObjectStub Namespace",
     "outgoing": "fetch",
     "runtime": "Runtime",
+    "runtime_thread": "RuntimeThread",
     "sql": "Row SqlCursor SqlStorage",
     "storage": "DurableObjectStorage SyncKvStorage",
+    "sync": "SyncNamespace SyncObjects SyncStub",
     "transactions": "DurableObjectTransaction",
     "web": "Headers Request Response",
 }

@@ -34,7 +34,7 @@ NO_FETCH: Final = "Handler does not export a fetch() function."
 NO_RESPONSE: Final = "Incorrect type for Promise: the Promise did not resolve to 'Response'."
 NO_JURISDICTION: Final = "Jurisdiction restrictions are not implemented in Perdure."
 MESSAGE_TOO_LARGE: Final = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: {size} bytes."
-OTHER_THREAD: Final = "{what} was called from a thread other than the event loop's. Use asyncio.run_coroutine_threadsafe(…, loop)."
+OTHER_THREAD: Final = "{what} was called from a thread other than the event loop's. Use rt.run(lambda: …), which waits there for the result."
 
 
 class DurableObjectId:

@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -49,11 +49,18 @@ from perdure.entrypoint import Entrypoint, EntrypointStub
 from perdure.environment import Env
 from perdure.errors import ConfigError, DataFolderError, PerdureError
 from perdure.namespace import Namespace
+from perdure.runtime_thread import RuntimeThread
+from perdure.sync import SyncObjects, run_on
 from perdure.web import Request, Response
 
 T = TypeVar("T")
 
 NOT_RUNNING = "The runtime is not running: use `async with Runtime(...) as rt:`, or `await rt.start()`."
+FORKED = (
+    "This process was forked from the one in which the runtime runs: its event loop and its data folder are there. Make "
+    "and start a runtime after the fork (gunicorn's post_fork, Celery's worker_process_init), in one process for each "
+    "data folder."
+)
 NO_WORKER = (
     "The application has no worker to answer HTTP. Define `class Default(WorkerEntrypoint)` with "
     "`async def fetch(self, request)`."
@@ -180,6 +187,7 @@ class Runtime:
         self._env: Env | None = None
         self._entrypoint: Entrypoint | None = None
         self._started_by_lifespan = False
+        self._pid = os.getpid()
         self._check()
 
     def _check(self) -> None:
@@ -197,12 +205,18 @@ class Runtime:
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value}: it must be above 0 and finite.")
 
+    def _check_process(self) -> None:
+        if self._host is not None and self._pid != os.getpid():
+            raise PerdureError(FORKED)
+
     # --- start and stop -------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Take the data folder, bring it to its last confirmed state, and be ready."""
+        self._check_process()
         if self._host is not None:
             raise PerdureError("The runtime has been started already.")
+        self._pid = os.getpid()
         data = self._data
         if data is None:
             data = self._temporary = tempfile.mkdtemp(prefix="perdure-")
@@ -306,9 +320,11 @@ class Runtime:
 
         Calls that are still running then fail with a `Disconnected` error. Stopping twice is harmless.
         """
+        self._check_process()
         host, self._host = self._host, None
         if host is None:
             return
+        host.background.discard(asyncio.current_task())  # who stops it is not waited for
         if self._watchdog is not None:
             self._watchdog.stop()
             self._watchdog = None
@@ -380,6 +396,36 @@ class Runtime:
         if self._entrypoint is None:
             raise ConfigError(NO_WORKER)
         return await self._entrypoint.fetch(request)
+
+    @overload
+    def run(self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T: ...
+    @overload
+    def run(self, work: Awaitable[T], *, timeout_s: float | None = None) -> T: ...
+    def run(self, work: Any, *, timeout_s: float | None = None) -> Any:
+        """
+        Run *work* on the runtime's event loop, from another thread, and wait for its result.
+
+        Args:
+            work: a function that is called on the loop and whose result is awaited, as in
+                `rt.run(lambda: stub.hit("x"))`, or a coroutine.
+            timeout_s: how long to wait; then *work* is cancelled. An event that an object has begun goes on.
+
+        Raises:
+            TimedOut: the time is over.
+            RuntimeError: called on the loop's own thread, which would wait for itself.
+            Disconnected: the runtime was stopped meanwhile.
+            PerdureError: the runtime does not run, or runs in the process that this one was forked from.
+        """
+        self._check_process()
+        return run_on(self._running(), work, timeout_s)
+
+    def sync(self, *, timeout_s: float | None = None) -> SyncObjects:
+        """Return the objects as sync code sees them, each call waiting for its answer for at most *timeout_s*."""
+        return SyncObjects(self, timeout_s)
+
+    def in_thread(self) -> RuntimeThread:
+        """Return what runs this runtime on an event loop in a thread of its own, for programs without a loop."""
+        return RuntimeThread(self)
 
     @property
     def asgi(self) -> HttpApp:

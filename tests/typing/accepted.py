@@ -23,7 +23,10 @@ from perdure import (
     Response,
     Row,
     Runtime,
+    RuntimeThread,
     SqlCursor,
+    SyncNamespace,
+    SyncStub,
     WorkerEntrypoint,
     value,
 )
@@ -230,3 +233,28 @@ async def embedded() -> None:
     rt = Runtime(bindings={"A": Counter})
     await rt.start()
     await rt.stop(drain_s=1)
+
+
+def from_threads(rt: Runtime, stub: Counter) -> None:
+    async def work() -> bytes:
+        return b"x"
+
+    assert_type(rt.run(lambda: stub.hit("x", by=2)), int)
+    assert_type(rt.run(lambda: stub.seats(1), timeout_s=5), list[Seat])
+    assert_type(rt.run(lambda: stub.size), int)
+    assert_type(rt.run(work), bytes)
+    assert_type(rt.run(work(), timeout_s=None), bytes)
+    objects = rt.sync(timeout_s=5)
+    assert_type(objects.run(work), bytes)
+    counters = objects.namespace(Counter)
+    assert_type(counters, SyncNamespace[Counter])
+    assert_type(counters.get_by_name("x"), SyncStub[Counter])
+    assert_type(counters.get(counters.id_from_name("x")).hit("x"), Any)
+    assert_type(counters.get_by_name("x").fetch("http://x/"), Response)
+    assert_type(objects.run(lambda: counters.get_by_name("x").awaitable.hit("x")), int)
+    with Runtime(objects=[Counter]).in_thread() as running:
+        assert_type(running, Runtime)
+    thread = rt.in_thread()
+    assert_type(thread, RuntimeThread)
+    assert_type(thread.start(), Runtime)
+    thread.stop(drain_s=1)

@@ -84,3 +84,14 @@ async def outside() -> None:
     Runtime(Counter)  # refused: several classes
     Runtime(objects=[Counter("ctx")])  # refused: classes, not instances
     Runtime(objects=[Counter], workers=4)  # refused: no such option
+
+
+def from_threads(rt: Runtime, stub: Counter) -> None:
+    rt.run(lambda: stub.hit(5))  # refused: an argument of another type
+    text: str = rt.run(lambda: stub.hit("x"))  # refused: the result is of another type
+    rt.run(5)  # refused: no work
+    rt.run(lambda: stub.hit("x"), 5)  # refused: options are keywords
+    rt.sync(5)  # refused: options are keywords
+    rt.sync().namespace(Counter).get_by_name(5)  # refused: a name is text
+    rt.in_thread().hit("x")  # refused: the runtime is what start() returns
+    print(text)
