@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StorageReset,
         TimedOut,
     )
-    from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace
+    from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace, ObjectInfo, ObjectList
     from perdure.outgoing import fetch
     from perdure.runtime import Runtime
     from perdure.runtime_thread import RuntimeThread
@@ -53,6 +53,8 @@ __all__ = [
     "ExecutionContext",
     "Headers",
     "Namespace",
+    "ObjectInfo",
+    "ObjectList",
     "ObjectReset",
     "Overloaded",
     "PerdureError",
@@ -88,7 +90,7 @@ _HOMES = {
     "durable_object": "DurableObject WorkerEntrypoint",
     "environment": "env",
     "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut",
-    "namespace": "DurableObjectId DurableObjectStub Namespace",
+    "namespace": "DurableObjectId DurableObjectStub Namespace ObjectInfo ObjectList",
     "outgoing": "fetch",
     "runtime": "Runtime",
     "runtime_thread": "RuntimeThread",

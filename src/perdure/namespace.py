@@ -6,8 +6,13 @@ order made (STB-10); from inside an object it leaves once the writes before it a
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import binascii
 import os
-from collections.abc import Coroutine, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from perdure._base import ids, limits
@@ -76,6 +81,47 @@ class DurableObjectId:
     def __repr__(self) -> str:
         named = "" if self.name is None else f" name={self.name!r}"
         return f"<DurableObjectId {self._bytes.hex()}{named}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """
+    An object that stores something, as `Namespace.list` tells of it.
+
+    Attributes:
+        id: its id, with the name it was made from; `namespace.get(info.id)` gives a stub.
+        name: its name; None if it was never reached by one.
+        first_used: when it began to store something.
+        last_used: when it was used last, to within ten minutes; now, if it is in memory.
+    """
+
+    id: DurableObjectId
+    first_used: datetime
+    last_used: datetime
+
+    @property
+    def name(self) -> str | None:
+        return self.id.name
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """
+    A part of a namespace's objects; iterate over it, or over `objects`.
+
+    Attributes:
+        objects: those with a name in the order of the names' UTF-8 bytes, then those without, by id.
+        cursor: for the next call of `list`; None: there are no more.
+    """
+
+    objects: list[ObjectInfo]
+    cursor: str | None
+
+    def __iter__(self) -> Iterator[ObjectInfo]:
+        return iter(self.objects)
+
+    def __len__(self) -> int:
+        return len(self.objects)
 
 
 class Namespace(Generic[T]):
@@ -160,6 +206,61 @@ class Namespace(Generic[T]):
         if jurisdiction is not None:
             raise PerdureError(NO_JURISDICTION)
         return Namespace(self._space)
+
+    def list(
+        self,
+        *,
+        prefix: str | None = None,
+        limit: int = 1000,
+        cursor: str | None = None,
+    ) -> ObjectList:
+        """
+        List the objects that store something, in the order of their names, then those without a name.
+
+        An object is in it from its first confirmed write until `delete_all()`. Perdure's own: Cloudflare's
+        namespaces cannot be listed from code. `async for info in namespace` goes through all objects.
+
+        Args:
+            prefix: only objects whose names begin so.
+            limit: at most so many, up to 1,000.
+            cursor: the one of the list before, to go on behind it; with the same prefix.
+        """
+        if prefix is not None and not isinstance(prefix, str):
+            raise TypeError(f"list(): prefix must be a str, not {type(prefix).__name__}.")
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            raise TypeError(f"list(): limit must be an int, not {type(limit).__name__}.")
+        if not 1 <= limit <= limits.OBJECTS_LISTED_MAX:
+            raise ValueError(
+                f"list(): limit is {limit:,}; it must be between 1 and {limits.OBJECTS_LISTED_MAX:,}. "
+                "For more, call again with the cursor of the list before."
+            )
+        space = self._space
+        if not space.host.on_loop_thread():
+            raise RuntimeError(OTHER_THREAD.format(what=f"list() of {self!r}"))
+        rows, next_place = space.list(prefix, None if cursor is None else _place(cursor), limit)
+        objects = [
+            ObjectInfo(
+                DurableObjectId(row.id, row.name, space),
+                datetime.fromtimestamp(row.first_used_s, UTC),
+                datetime.fromtimestamp(row.last_used_s, UTC),
+            )
+            for row in rows
+        ]
+        return ObjectList(
+            objects, None if next_place is None else base64.urlsafe_b64encode(next_place).decode()
+        )
+
+    async def __aiter__(self) -> AsyncIterator[ObjectInfo]:
+        """Go through all objects as `list` orders them; other code runs between every thousand."""
+        cursor: str | None = None
+        while True:
+            page = self.list(cursor=cursor)
+            for info in page:
+                yield info
+            cursor = page.cursor
+            if cursor is None:
+                return
+            await asyncio.sleep(0)
 
     def _id_of(self, name: str, method: str) -> bytes:
         known = self._names.get(name) if name.__class__ is str else None
@@ -409,6 +510,18 @@ def no_response(value: object, label: str) -> TypeError:
     error = TypeError(NO_RESPONSE)
     error.add_note(f"fetch() of {label} returned {type(value).__name__}; return a perdure.Response.")
     return error
+
+
+def _place(cursor: str) -> bytes:
+    if not isinstance(cursor, str):
+        raise TypeError(f"list(): cursor must be a str, not {type(cursor).__name__}.")
+    try:
+        place = base64.b64decode(cursor, b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        place = b""
+    if place[:1] not in (b"n", b"i"):  # `catalog.place_of`
+        raise ValueError(f"list(): {cursor!r} is not a cursor that list() returned.")
+    return place
 
 
 def _check_routing(mode: str) -> None:

@@ -40,8 +40,10 @@ from perdure._http.asgi import HttpApp
 from perdure._storage.engine import StorageEngine
 from perdure._storage.files import RealDisk
 from perdure._storage.folder import DataFolder, is_unused
-from perdure._storage.journal.journal import Journal
+from perdure._storage.journal.journal import Fields, Journal
 from perdure._storage.journal.recovery import recover
+from perdure._storage.layout import namespace_key
+from perdure._storage.notes import add_notes
 from perdure._telemetry.log import LogObserver
 from perdure.context import DurableObjectState, ExecutionContext, Exports
 from perdure.durable_object import DurableObject
@@ -225,6 +227,14 @@ class Runtime:
             recorded = self._prepare(folder)
             journal = Journal(self._disk, folder.layout, epoch=folder.epoch, budget_bytes=self._journal_bytes)
             await journal.start()
+            storage = StorageEngine(
+                self._disk,
+                folder.layout,
+                journal,
+                open_stores_max=self._open_stores,
+                now_s=self._clock.time_s,
+            )
+            await storage.start()
         except OSError as error:
             self._leave_folder()
             raise DataFolderError(
@@ -234,7 +244,6 @@ class Runtime:
         except BaseException:
             self._leave_folder()
             raise
-        storage = StorageEngine(self._disk, folder.layout, journal, open_stores_max=self._open_stores)
         host = self._host = Host(
             storage,
             clock=self._clock,
@@ -280,6 +289,9 @@ class Runtime:
                 shutil.rmtree(folder.layout.namespace(unique_key))
         if deleted:
             self._disk.sync_folder(folder.layout.objects)  # before it is recorded: they must not come back
+            add_notes(
+                self._disk, folder.layout, [(namespace_key(key), Fields(erased=True)) for key in deleted]
+            )
         if steps.record != before:
             folder.save_record(records.dumps(steps.record))
         keys = self._declared.unique_keys

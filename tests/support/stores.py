@@ -46,6 +46,7 @@ async def an_engine(
             journal = Journal(disk, folder.layout, epoch=folder.epoch)
             await journal.start()
             engine = StorageEngine(disk, folder.layout, journal, **options)
+            await engine.start()
             try:
                 yield engine
             finally:

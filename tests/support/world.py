@@ -89,6 +89,10 @@ class Log:
         states = [State(state.content, state.alive) for state in self.states]
         return Log(self.name, states, self.confirmed, self.issued)
 
+    def last(self) -> State:
+        """Return the state at which the object is."""
+        return next(state for state in reversed(self.states) if state.alive)
+
     def rewind(self, index: int) -> None:
         """Note that the object went back to state *index*: what came after is undone."""
         for state in self.states[index + 1 :]:
@@ -170,10 +174,7 @@ class Thing(DurableObject):
         last = log.states[-1]
         if last.content.get("mark") != mark or not last.alive or self.chance.random() < 0.1:
             log.rewind(log.find(self.read()))
-        for state in reversed(log.states):
-            if state.alive:
-                return dict(state.content)
-        raise AssertionError("the first state is always alive")
+        return dict(log.last().content)
 
     def change(self, content: Content, count: int | None = None) -> None:
         """Write something in SQL and something by key, and the same into *content*."""

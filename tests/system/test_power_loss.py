@@ -102,6 +102,8 @@ class Simulation:
             runtime._host.storage._threads = LateWork(chance, in_order=False)
         else:
             await runtime.start()
+        listed = {info.name for info in runtime.namespace(Thing).list()}
+        assert listed == {name for name, log in self.world.logs.items() if log.last().content}
         disk.steps = 0
         disk.on_step = at
         try:

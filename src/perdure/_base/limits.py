@@ -21,6 +21,7 @@ RPC_MESSAGE_BYTES_MAX: Final = 32 * MIB  # RPC-15, LIM-09
 VALUE_DEPTH_MAX: Final = 10_000  # a nested value deeper than this is refused, not a crash
 NAMES_CACHED_MAX: Final = 10_000  # ids of names, remembered for each namespace
 LIST_LIMIT_MAX: Final = 2**63 - 1
+OBJECTS_LISTED_MAX: Final = 1000  # of Namespace.list at once
 
 # --- SQL (SQL-30, LIM-04, LIM-07) --------------------------------------------------------------------
 SQL_VALUE_BYTES_MAX: Final = 8 * MIB + 32  # documented 2 MB; workerd takes values of 8 MiB and a little
@@ -75,6 +76,10 @@ JOURNAL_PENDING_BYTES_MAX: Final = 64 * MIB  # appended and not yet durable: fro
 JOURNAL_BYTES_PER_WRITER: Final = 64 * KIB  # of free room, for each writer let in at once when it was full
 JOURNAL_PRESSURE_SOURCES_MAX: Final = 8  # stores asked to checkpoint at one time
 JOURNAL_PRESSURE_INTERVAL_S: Final = 0.05  # how often they are asked again while the journal is too full
+CATALOG_FLUSH_S: Final = 5.0  # so long what was heard of objects waits for more of it
+CATALOG_NOTES_PER_COMMIT: Final = 256  # but no more than so much: some milliseconds of the loop
+CATALOG_CACHE_BYTES: Final = 4 * MIB
+LAST_USE_PRECISION_S: Final = 600  # a later use is noted when it is so much later: each note writes a page
 SLOW_STEP_MS: Final = 250  # the watchdog speaks when one step blocks the loop longer
 
 # --- HTTP --------------------------------------------------------------------------------------------

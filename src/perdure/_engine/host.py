@@ -21,6 +21,7 @@ from perdure._engine import lifecycle
 from perdure._engine.live import Live
 from perdure._engine.queue import QueueLimits
 from perdure._engine.turn import TaskFactory
+from perdure._storage.catalog import Rows, place_of
 from perdure._storage.engine import StorageEngine
 from perdure._storage.layout import namespace_folder
 from perdure.errors import Disconnected, StorageFailed
@@ -62,6 +63,18 @@ class Space:
         """Forget *live*; the next event for its id makes another."""
         if self.lives.get(live.id) is live:
             del self.lives[live.id]
+
+    def list(self, prefix: str | None, after: bytes | None, limit: int) -> tuple[Rows, bytes | None]:
+        """List the objects that store something, and say where to go on; the last use of one in memory is now."""
+        if self.host.failed is not None:
+            raise self.host.failed
+        rows = self.host.storage.catalog.list(self._folder, prefix=prefix, after=after, limit=limit + 1)
+        more = len(rows) > limit
+        del rows[limit:]
+        now_s = self.host.clock.time_s()
+        return [row._replace(last_used_s=now_s) if row.id in self.lives else row for row in rows], place_of(
+            rows[-1]
+        ) if more else None
 
     def store_key(self, object_id: bytes) -> bytes:
         """Name of the object's store in the data folder."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import resource
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +20,7 @@ from typing import Final
 
 from perdure._base import limits
 from perdure._base.disk import Disk
+from perdure._storage.catalog import Catalog
 from perdure._storage.database import empty_image
 from perdure._storage.journal.journal import Journal, Source
 from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout, is_provisional, scratch_of
@@ -34,11 +36,18 @@ class StorageEngine:
     """Makes stores and keeps them; started with a running loop, after recovery."""
 
     def __init__(
-        self, disk: Disk, layout: Layout, journal: Journal, *, open_stores_max: int = limits.OPEN_STORES_MAX
+        self,
+        disk: Disk,
+        layout: Layout,
+        journal: Journal,
+        *,
+        open_stores_max: int = limits.OPEN_STORES_MAX,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self._disk = disk
         self._layout = layout
         self.journal = journal
+        self.now_s = now_s
         self._stores: dict[bytes, Store] = {}
         self._open: dict[bytes, Store] = {}
         self.uses = 0
@@ -62,6 +71,12 @@ class StorageEngine:
         """Told once when nothing can be made durable any more."""
         journal.on_pressure = self._relieve
         journal.on_failed = self._failed
+        self.catalog = Catalog(self, disk, layout)
+        journal.listener = self.catalog
+
+    async def start(self) -> None:
+        """Take up what the last log told of objects."""
+        await self.catalog.start()
 
     # --- stores ---------------------------------------------------------------------------------------
 
@@ -75,6 +90,10 @@ class StorageEngine:
     def release(self, store: Store) -> None:
         """Hear that no instance uses *store*; it is forgotten when nothing of it is on its way."""
         store.owner = None
+        if store.is_blank:
+            store.vanish()
+        else:
+            self.catalog.used(store.key)
         self._forget(store)
 
     def _forget(self, store: Store) -> None:
@@ -152,6 +171,12 @@ class StorageEngine:
             Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folders.add(folder)
 
+    def remove_file(self, store: Store) -> None:
+        """Remove the file of a closed store; that it is gone is not durable yet."""
+        with suppress(OSError):  # then an empty file stays
+            for path in (*scratch_of(store.path), store.path):
+                self._disk.unlink(path)
+
     def cut_wal(self, store: Store, frames: int) -> None:
         """Cut the WAL of a closed store to its first *frames* frames."""
         wal = store.path + "-wal"
@@ -178,7 +203,6 @@ class StorageEngine:
 
     def sync_store(self, store: Store, fd: int, done: Callable[[BaseException | None], None]) -> None:
         """Sync a checkpointed file in a thread, and its folder if it is new; *done* runs on the loop."""
-        loop = asyncio.get_running_loop()
         disk = self._disk
         is_new = store.provisional
         own_folder, *above = self._layout.store_folders(store.key)
@@ -196,8 +220,12 @@ class StorageEngine:
             else:
                 disk.datasync(fd)
 
+        self._in_thread(work, done)
+
+    def _in_thread(self, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+        """Run *work*, which syncs, in a thread, and *done* on the loop."""
         self._syncing += 1
-        future = loop.run_in_executor(self._threads, work)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
 
         def finished(future: asyncio.Future[None]) -> None:
             self._syncing -= 1
@@ -211,6 +239,18 @@ class StorageEngine:
 
         future.add_done_callback(finished)
 
+    def checkpointed(self, store: Store, number: int) -> None:
+        """Hear that a store's file has all commits up to *number*; an empty one that nobody uses goes."""
+        if not store.vanish():
+            self.journal.checkpointed(store, number)
+            return
+        # The journal's record says that nothing is left of the object: it stays until the file is gone for good.
+        folder = store.path.rpartition("/")[0]
+        self._in_thread(
+            lambda: self._disk.sync_folder(folder),
+            lambda error: None if error is not None else self.journal.checkpointed(store, number),
+        )
+
     def settled(self, store: Store) -> None:
         """Hear that a checkpoint of *store* ended."""
         self._forget(store)
@@ -220,6 +260,8 @@ class StorageEngine:
             store = self._stores.get(source.key)
             if store is not None:
                 store.make_way()
+            elif source.key == self.catalog.key:
+                self.catalog.flush()
 
     def checkpoint_failed(self, store: Store, error: BaseException) -> None:
         """Hear that a store's WAL could not be moved into its file; it is tried again, and said once."""
@@ -246,6 +288,7 @@ class StorageEngine:
         """Confirm every commit, close every connection; the journal's records stay for the next start."""
         for store in list(self._open.values()):
             store.end_turn()
+        self.catalog.close()
         try:
             with suppress(StorageError):  # whom it concerns was told when it happened
                 await self.journal.flush()

@@ -13,14 +13,15 @@ from typing import Final
 
 from perdure._base.disk import Disk
 from perdure._storage.files import RealDisk
+from perdure._storage.fill_catalog import fill_catalog
 from perdure._storage.layout import Layout
 from perdure.errors import DataFolderError, DataFolderInUse
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Format of everything in the folder; a change that an older Perdure would misread counts it up."""
 
 Step = Callable[[Disk, Layout], None]
-STEPS: Final[Mapping[int, Step]] = {}
+STEPS: Final[Mapping[int, Step]] = {1: fill_catalog}
 """
 How to get from a version to the next. A step may be cut short by a crash and is then run again from its
 start.

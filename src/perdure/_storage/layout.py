@@ -3,6 +3,8 @@
     FORMAT                                      version of all that follows, as text
     LOCK                                        held by the runtime that uses the folder; its process id
     classes.json                                unique key of each class, applied migrations
+    catalog.sqlite                              which objects there are; a store as theirs are
+    catalog.notes                               what a log that is gone told of objects, for the catalog
     journal/<number>.seg                        the shared journal, oldest number first
     objects/<namespace>/<2 hex>/<64 hex>.sqlite one object's database (with `-wal` beside it while in use)
 
@@ -30,6 +32,9 @@ SYNCED_MODE: Final = 0o600
 
 _PREFIX_CHARS_MAX: Final = 40
 _SEGMENT: Final = re.compile(r"(\d{8,})\.seg")
+CATALOG_KEY: Final = b"catalog"
+"""Names the catalog's store in the journal's records."""
+
 _KEY: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_-]*)/([0-9a-f]{64})")
 
 
@@ -44,9 +49,22 @@ def namespace_folder(unique_key: str) -> str:
     return f"{readable}-{digest}" if readable else digest
 
 
+def namespace_key(unique_key: str) -> bytes:
+    """Name all stores of a namespace in a note for the catalog: `<namespace folder>/`."""
+    return f"{namespace_folder(unique_key)}/".encode()
+
+
 def store_key(unique_key: str, id_hex: str) -> bytes:
     """Name a store in the journal's records: `<namespace folder>/<64 hex>`."""
     return f"{namespace_folder(unique_key)}/{id_hex}".encode()
+
+
+def split_key(key: bytes) -> tuple[str, str]:
+    """Take an object's store key apart: namespace folder, 64 hex digits; ValueError for any other text."""
+    match = _KEY.fullmatch(key.decode("utf-8", "replace"))
+    if match is None:
+        raise ValueError(f"{key!r} is not the key of a store: expected <namespace folder>/<64 hex digits>")
+    return match[1], match[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,14 @@ class Layout:
         return f"{self.root}/classes.json"
 
     @property
+    def catalog(self) -> str:
+        return f"{self.root}/catalog.sqlite"
+
+    @property
+    def notes(self) -> str:
+        return f"{self.root}/catalog.notes"
+
+    @property
     def journal(self) -> str:
         return f"{self.root}/journal"
 
@@ -85,16 +111,15 @@ class Layout:
 
     def store(self, key: bytes) -> str:
         """Path of a store's database; a key that `store_key` could not have made is a ValueError."""
-        match = _KEY.fullmatch(key.decode("utf-8", "replace"))
-        if match is None:
-            raise ValueError(
-                f"{key!r} is not the key of a store: expected <namespace folder>/<64 hex digits>"
-            )
-        namespace, id_hex = match.groups()
+        if key == CATALOG_KEY:
+            return self.catalog
+        namespace, id_hex = split_key(key)
         return f"{self.root}/objects/{namespace}/{id_hex[:2]}/{id_hex}.sqlite"
 
     def store_folders(self, key: bytes) -> list[str]:
         """Folders to sync so that a new store's name is durable, innermost first."""
+        if key == CATALOG_KEY:
+            return [self.root]
         folder = self.store(key).rpartition("/")[0]
         return [folder, folder.rpartition("/")[0], self.objects]
 

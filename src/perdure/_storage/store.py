@@ -22,6 +22,8 @@ from weakref import WeakSet, ref
 
 from perdure._base import limits
 from perdure._storage.database import Database, Error, is_critical, own, translate
+from perdure._storage.journal.record import Fields
+from perdure._storage.layout import CATALOG_KEY
 from perdure._storage.output_gate import OutputGate
 from perdure.errors import PerdureError, StorageError, StorageReset
 
@@ -74,8 +76,8 @@ class Store:
     """See the module; made by `StorageEngine`, one for each object, opened on first use."""
 
     __slots__ = (
+        "_announced",
         "_empty",
-        "_name_journaled",
         "_pending",
         "_prepared",
         "_salts",
@@ -91,6 +93,7 @@ class Store:
         "engine",
         "gate",
         "in_turn",
+        "is_blank",
         "iterator",
         "journaled",
         "key",
@@ -135,7 +138,8 @@ class Store:
         self._pending: list[tuple[int, int]] = []  # (commit, frames in the WAL after it)
         self._empty = _NO_NUMBERS  # commits that wrote nothing, durable with the one before
         self._salts: bytes | None = None
-        self._name_journaled = False
+        self._announced = False  # the catalog will hear that this object is there
+        self.is_blank = False  # nothing is in it, so it need not be there
         self._sync_fd: int | None = None
         self._syncing = False
         self._whole = 0  # the last commit that was all pages written again
@@ -149,7 +153,7 @@ class Store:
             self.touch()
             self.engine.make_room()
             if not self._prepared:
-                self.provisional = self.engine.prepare_file(self)
+                self.provisional = self.is_blank = self.engine.prepare_file(self)
                 self._prepared = True
             database = self.database = Database(self.path, self.journaled)
             self.kv_exists = None
@@ -281,7 +285,7 @@ class Store:
         except Exception as error:
             self.lose_turn(_reset_by(error))
 
-    def _committed(self, database: Database) -> None:
+    def _committed(self, database: Database, fields: Fields | None = None) -> None:
         """Hand the frames of the commit that has just happened to the journal."""
         number = self.number + 1
         frames = database.frames
@@ -291,13 +295,22 @@ class Store:
             return
         pieces = database.read_frames(self.journaled, frames)
         self._check(pieces, frames)
-        self.engine.journal.append(self, number, pieces, name=None if self._name_journaled else self.name)
+        if fields is None and not self._announced:
+            fields = self._announce()
+        self.engine.journal.append(self, number, pieces, fields=fields)
         self.number = number
         self.journaled = frames
         self._pending.append((number, frames))
-        self._name_journaled = True
         if frames >= self.engine.checkpoint_frames:
             self.wants_checkpoint = True
+
+    def _announce(self) -> Fields | None:
+        """Return what the catalog is to hear of this object."""
+        self._announced = True
+        self.is_blank = False
+        if self.key == CATALOG_KEY:
+            return None
+        return Fields(name=self.name, used_s=self.engine.now_s())
 
     def _commit_nothing(self, number: int) -> None:
         if self.gate.released >= number - 1:
@@ -346,12 +359,14 @@ class Store:
         self.gate.issue(self.number + 1)
         try:
             database.erase()
-            self._committed(database)
+            self._committed(database, Fields(erased=True))
         except Exception as error:
             self.lose_turn(error if isinstance(error, StorageError) else _reset_by(error))
             assert self.critical is not None
             raise self.critical from None
         self.kv_exists = False
+        self._announced = False  # what is written from now on is a new life
+        self.is_blank = True
 
     def failed_statement(self, error: BaseException) -> None:
         """Look whether a failed statement took the whole transaction with it (SQL-29), and reset if so."""
@@ -408,7 +423,8 @@ class Store:
         self.in_turn = False
         self.depth = 0
         self.kv_exists = None
-        self._name_journaled = False
+        self._announced = False
+        self.is_blank = False
 
     def _lost(self, gate: OutputGate | None, error: BaseException) -> None:
         """Tell everybody who waits for what was lost, the object itself last."""
@@ -426,6 +442,25 @@ class Store:
         self.critical = None
         if self.database is not None:
             self.database.restore_settings()
+
+    def vanish(self) -> bool:
+        """
+        Let the file go, with nothing in it and nobody who uses it; tells whether it went.
+
+        What emptied it must be in the file before: a file that comes back after a power loss is an empty one.
+        """
+        if self.owner is not None or not self.is_blank or not self.can_close:
+            return False
+        if self.journaled:
+            self.wants_checkpoint = True
+            self.try_checkpoint()
+            return False
+        self.close()
+        self.engine.remove_file(self)
+        self._prepared = self.is_blank = False
+        self.provisional = True
+        self.wants_checkpoint = False
+        return True
 
     # --- checkpoints ----------------------------------------------------------------------------------
 
@@ -468,7 +503,7 @@ class Store:
             self._syncing = False
             if error is None:
                 self.provisional = False
-                self.engine.journal.checkpointed(self, number)
+                self.engine.checkpointed(self, number)
             self._close_sync_fd()
             self.engine.settled(self)
 
@@ -481,7 +516,7 @@ class Store:
             return
         number = self.number + 1
         pieces = self.database.read_frames(0, self.journaled)
-        self.engine.journal.append(self, number, pieces, name=self.name, whole=True)
+        self.engine.journal.append(self, number, pieces, whole=True)
         self.number = self._whole = number
         self._pending.append((number, self.journaled))
 

@@ -11,7 +11,7 @@ from support.recording_disk import RecordingDisk
 
 from perdure import errors
 from perdure._base.limits import KIB
-from perdure._storage.journal.journal import Journal
+from perdure._storage.journal.journal import Fields, Journal
 from perdure._storage.journal.worker import Inline
 from perdure._storage.layout import Layout
 
@@ -89,7 +89,7 @@ async def test_a_commit_in_parts_is_durable_with_its_last_part(log):
 async def test_a_commit_may_be_an_alarm_alone(log):
     await log.journal.start()
     store = Heard()
-    log.journal.append(store, 1, [], alarm_ms=None)
+    log.journal.append(store, 1, [], fields=Fields(alarm_ms=None))
     await log.journal.flush()
     assert store.durable_number == 1
 

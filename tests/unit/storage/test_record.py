@@ -13,6 +13,7 @@ from perdure._storage.journal.record import (
     UNCHANGED,
     BatchWriter,
     DamagedBatchError,
+    Fields,
     Header,
     aligned,
     is_intact,
@@ -33,8 +34,14 @@ commits = st.fixed_dictionaries(
         "pages": st.lists(st.integers(1, 2**32 - 1), max_size=3),
         "more": st.booleans(),
         "whole": st.booleans(),
-        "name": st.none() | st.text(max_size=50),
-        "alarm_ms": st.none() | st.just(UNCHANGED) | st.integers(-(2**63), 2**63 - 1),
+        "fields": st.none()
+        | st.builds(
+            Fields,
+            name=st.none() | st.text(max_size=50),
+            used_s=st.none() | st.floats(allow_nan=False),
+            erased=st.booleans(),
+            alarm_ms=st.none() | st.just(UNCHANGED) | st.integers(-(2**63), 2**63 - 1),
+        ),
     }
 )
 
@@ -67,8 +74,9 @@ def test_a_batch_reads_as_it_was_written(written):
     records = list(read_records(header, batch))
     assert len(records) == len(written) == header.records
     for record, commit, content in zip(records, written, frames, strict=True):
-        for field in ("key", "number", "piece", "more", "whole", "name", "alarm_ms"):
+        for field in ("key", "number", "piece", "more", "whole"):
             assert getattr(record, field) == commit[field]
+        assert record.fields == (None if commit["fields"] == Fields() else commit["fields"])
         assert bytes(record.frames) == content == batch[record.offset : record.offset + len(content)]
         assert list(page_numbers(record.frames)) == commit["pages"]
         assert record.pages == (5 if commit["pages"] and not commit["more"] else 0)
@@ -87,7 +95,7 @@ def test_the_size_of_a_record_is_known_before_it_is_made(written):
     """`record_size` never says too little: a batch that is said to fit, fits."""
     data, frames = seal(written)
     said = sum(
-        record_size(commit["key"], commit["name"], commit["alarm_ms"], len(content))
+        record_size(commit["key"], commit["fields"], len(content))
         for commit, content in zip(written, frames, strict=True)
     )
     assert read(data).size_bytes <= HEADER_BYTES + said
@@ -134,11 +142,11 @@ def test_a_header_that_is_cut_off_is_no_batch():
 def test_a_reader_passes_over_fields_it_does_not_know():
     """A later version may add typed fields to a record."""
     writer = BatchWriter()
-    writer.add(b"k", 1, [], name="n", alarm_ms=5)
+    writer.add(b"k", 1, [], fields=Fields(name="n", alarm_ms=5))
     data = b"".join(writer.seal(HEADER)).replace(b"\x01\x00\x00\x00\x01n", b"\x7f\x00\x00\x00\x01n")
     header = read(data)
     (record,) = read_records(header, data[: header.size_bytes])
-    assert (record.name, record.alarm_ms) == (None, 5)
+    assert record.fields == Fields(alarm_ms=5)
 
 
 @pytest.mark.parametrize("at", [68, 71, 88, 91])  # sizes of the key, fields and frames

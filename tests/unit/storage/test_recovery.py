@@ -12,7 +12,7 @@ from support.log import Heard, frame, key, open_journal
 from support.recording_disk import PowerCut, RecordingDisk
 
 from perdure._base.limits import PAGE_BYTES
-from perdure._storage.journal.record import FRAME_BYTES
+from perdure._storage.journal.record import FRAME_BYTES, Fields
 from perdure._storage.journal.recovery import RecoveryReport, recover
 from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout
 from perdure.errors import DataFolderError
@@ -191,7 +191,7 @@ async def test_a_commit_after_an_unfinished_one_does_not_finish_it(log):
 
 async def test_an_alarm_alone_makes_no_file(log):
     await log.journal.start()
-    log.journal.append(log.stores[0], 1, [], alarm_ms=5)
+    log.journal.append(log.stores[0], 1, [], fields=Fields(alarm_ms=5))
     await log.journal.flush()
     assert log.recover().stores == 0
     assert not os.path.exists(log.path(0))

@@ -12,7 +12,7 @@ from support.recording_disk import RecordingDisk
 
 from perdure._base.limits import KIB
 from perdure._storage.journal.commit import Commit
-from perdure._storage.journal.record import FRAME_BYTES, UNCHANGED, Header, Record, read_records
+from perdure._storage.journal.record import FRAME_BYTES, Fields, Header, Record, read_records
 from perdure._storage.journal.recovery import _intact_batches
 from perdure._storage.journal.segment import Segments
 from perdure._storage.journal.worker import Inline
@@ -24,7 +24,7 @@ SEGMENT = 32 * KIB  # room for seven frames; a piece holds at most two
 
 def commit(store: int, number: int, pages: int = 1, *, more: bool = False, whole: bool = False) -> Commit:
     frames = [frame(page, number, 0 if page < pages or more else pages) for page in range(1, pages + 1)]
-    return Commit(Heard(store), key(store), number, frames, pages * FRAME_BYTES, None, UNCHANGED, whole, more)
+    return Commit(Heard(store), key(store), number, frames, pages * FRAME_BYTES, None, whole, more)
 
 
 class Log:
@@ -122,17 +122,19 @@ def test_a_commit_that_is_appended_in_parts_counts_its_pieces_on(log):
     ]
 
 
-def test_name_and_alarm_are_written_once(log):
-    """The name with the first piece, the alarm with the last: it counts when the commit does."""
+def test_what_a_commit_tells_is_written_with_its_last_piece(log):
+    """It counts when the commit does."""
     frames = commit(1, 5, 5).frames
-    log.writer.write([Commit(Heard(1), key(1), 5, frames, 5 * FRAME_BYTES, "n", 12, False, False)])
-    fields = [(record.name, record.alarm_ms) for _, records in log.batches() for record in records]
-    assert fields == [("n", UNCHANGED), (None, UNCHANGED), (None, 12)]
+    log.writer.write(
+        [Commit(Heard(1), key(1), 5, frames, 5 * FRAME_BYTES, Fields("n", alarm_ms=12), False, False)]
+    )
+    fields = [record.fields for _, records in log.batches() for record in records]
+    assert fields == [None, None, Fields("n", alarm_ms=12)]
 
 
 def test_buffers_of_many_frames_are_cut_between_frames(log):
     whole = b"".join(frame(page, page, 5 if page == 5 else 0) for page in range(1, 6))
-    log.writer.write([Commit(Heard(1), key(1), 1, [whole], len(whole), None, UNCHANGED, False, False)])
+    log.writer.write([Commit(Heard(1), key(1), 1, [whole], len(whole), None, False, False)])
     assert b"".join(bytes(record.frames) for _, records in log.batches() for record in records) == whole
 
 

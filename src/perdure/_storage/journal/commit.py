@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from perdure._base.disk import Buffer
-from perdure._storage.journal.record import AlarmChange
+from perdure._storage.journal.record import Fields
 
 
 class Source(Protocol):
@@ -28,6 +28,18 @@ class Source(Protocol):
         """
 
 
+class Listener(Source, Protocol):
+    """
+    Who keeps what commits tell of their objects.
+
+    A segment with such a commit stays until `Journal.checkpointed` says of the listener that it has what it
+    was told up to then (`Journal.told`).
+    """
+
+    def hear(self, key: bytes, fields: Fields) -> None:
+        """Hear what a commit of store *key* told; it is durable now. In the order of the log."""
+
+
 class Commit(NamedTuple):
     """One commit, or a part of one, as it was appended."""
 
@@ -36,7 +48,6 @@ class Commit(NamedTuple):
     number: int
     frames: Sequence[Buffer]
     frames_bytes: int
-    name: str | None
-    alarm_ms: AlarmChange
+    fields: Fields | None
     whole: bool
     more: bool

@@ -17,16 +17,16 @@ from typing import Final
 from perdure import errors
 from perdure._base import limits
 from perdure._base.disk import Buffer, Disk
-from perdure._storage.journal.commit import Commit, Source
+from perdure._storage.journal.commit import Commit, Listener, Source
 from perdure._storage.journal.committer import Committer
 from perdure._storage.journal.reclaim import Ledger
-from perdure._storage.journal.record import ALIGN_BYTES, NAME_CHARS_MAX, UNCHANGED, AlarmChange
+from perdure._storage.journal.record import ALIGN_BYTES, NAME_CHARS_MAX, UNCHANGED, AlarmChange, Fields
 from perdure._storage.journal.segment import Segments, is_full
 from perdure._storage.journal.worker import Work, Worker
 from perdure._storage.journal.writer import Outcome, Writer
 from perdure._storage.layout import Layout, segment_number
 
-__all__ = ["UNCHANGED", "AlarmChange", "Journal", "Source"]
+__all__ = ["UNCHANGED", "AlarmChange", "Fields", "Journal", "Listener", "Source"]
 
 _SEGMENT_BYTES_MIN: Final = 32 * limits.KIB
 
@@ -45,6 +45,8 @@ class Journal:
             lasts, so the same store comes again while it is at it. A store that cannot be checkpointed
             appends its pages as a `whole` record.
         on_failed: called once when `failed` is set.
+        listener: hears the fields of commits, before the stores hear that these are durable.
+        told: counts the batches in which there was something to hear.
         failed: the `StorageFailed` after which nothing works any more.
 
     Args:
@@ -93,6 +95,8 @@ class Journal:
         self.on_pressure: Callable[[list[Source]], None] | None = None
         self.on_failed: Callable[[errors.StorageFailed], None] | None = None
         self.failed: errors.StorageFailed | None = None
+        self.listener: Listener | None = None
+        self.told = 0
 
     async def start(self) -> None:
         """Begin a log. The folder has none: `recover` came first."""
@@ -133,8 +137,7 @@ class Journal:
         number: int,
         frames: Sequence[Buffer],
         *,
-        name: str | None = None,
-        alarm_ms: AlarmChange = UNCHANGED,
+        fields: Fields | None = None,
         whole: bool = False,
         more: bool = False,
     ) -> None:
@@ -145,8 +148,8 @@ class Journal:
         last frame of a commit carries the database's size. A commit may have no frames (an alarm alone).
 
         Args:
-            name: the object's name, with the store's first commit.
-            alarm_ms: due time of the alarm set by this commit, None when it cleared it.
+            fields: what it tells of its object, with the last call of a commit; the listener hears of it when
+                it is durable.
             whole: these frames hold all pages changed since the last checkpoint, in their newest form.
             more: further calls with the same number bring the rest of this commit, nothing of the same store
                 between them. Wait for `flush` between them, else all of it is in memory.
@@ -155,11 +158,11 @@ class Journal:
             raise errors.StorageFailed(*self.failed.args) from self.failed
         if self._closed:
             raise errors.StorageError("the journal is closed: nothing can be stored any more")
-        if name is not None and len(name) > NAME_CHARS_MAX:
-            name = None  # a name this long is never shown (NS-16)
+        if fields is not None and fields.name is not None and len(fields.name) > NAME_CHARS_MAX:
+            fields = fields._replace(name=None)  # a name this long is never shown (NS-16)
         size = sum(map(len, frames))
         self._pending_bytes += size
-        self._committer.add(Commit(source, source.key, number, frames, size, name, alarm_ms, whole, more))
+        self._committer.add(Commit(source, source.key, number, frames, size, fields, whole, more))
 
     def checkpointed(self, source: Source, number: int) -> None:
         """
@@ -239,13 +242,27 @@ class Journal:
                 place(segment, commit.key, commit.number)
                 if commit.whole:
                     self._ledger.begin_whole(segment, commit.key)
+        telling: list[Commit] = []
         for commit in commits[: outcome.done]:
             self._sources[commit.key] = commit.source
+            if commit.fields is not None:
+                telling.append(commit)
             if not commit.more:
                 durable[commit.key] = (commit.source, commit.number)
                 if commit.whole:
                     self._ledger.finish_whole(commit.key)
+        if telling and self.listener is not None:
+            self._let_hear(self.listener, telling, outcome)
         return durable
+
+    def _let_hear(self, listener: Listener, commits: list[Commit], outcome: Outcome) -> None:
+        self.told += 1
+        self._sources[listener.key] = listener
+        for segment, _, _ in outcome.spans:
+            self._ledger.place(segment, listener.key, self.told)
+        for commit in commits:
+            assert commit.fields is not None
+            listener.hear(commit.key, commit.fields)
 
     def _drop(self, commits: list[Commit], error: OSError) -> Exception:
         """The disk is full: these commits, and what their stores built on them meanwhile, are gone."""

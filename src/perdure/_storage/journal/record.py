@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from enum import Enum
-from typing import Final, NamedTuple, TypeAlias
+from enum import Enum, IntEnum
+from typing import Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
 from perdure._base.disk import Buffer
@@ -43,6 +43,7 @@ _RECORD: Final = struct.Struct(">HBBIQII")
 _FIELD: Final = struct.Struct(">BI")
 _PAGES: Final = struct.Struct(">I")
 _ALARM: Final = struct.Struct(">q")
+_TIME: Final = struct.Struct(">d")
 
 HEADER_BYTES: Final = _HEADER.size
 RECORD_HEAD_BYTES_MAX: Final = 6 * 1024  # a record without its frames: head, key, object name, alarm
@@ -52,10 +53,15 @@ NAME_CHARS_MAX: Final = 1024
 _WHOLE: Final = 1
 _MORE: Final = 2
 
-# Types of fields. A reader passes over those it does not know.
-_NAME: Final = 1
-_ALARM_SET: Final = 2
-_ALARM_CLEARED: Final = 3
+
+class _Kind(IntEnum):
+    """Types of fields. A reader passes over those it does not know."""
+
+    NAME = 1
+    ALARM_SET = 2
+    ALARM_CLEARED = 3
+    USED = 4
+    ERASED = 5
 
 
 class Unchanged(Enum):
@@ -68,6 +74,21 @@ UNCHANGED: Final = Unchanged.UNCHANGED
 
 AlarmChange: TypeAlias = int | Unchanged | None
 """Due time in epoch milliseconds, None for cleared, or UNCHANGED."""
+
+
+class Fields(NamedTuple):
+    """
+    What a commit tells of its object beside its pages. Few commits tell anything.
+
+    In a record each is a typed field of its own. They ride on the last piece of a commit: with it they count.
+    """
+
+    name: str | None = None
+    used_s: float | None = None
+    """The object is there: the time, in seconds since the epoch, of a commit that says so."""
+    erased: bool = False
+    """The object has nothing any more; what it is told from the next commit on is of a new life."""
+    alarm_ms: AlarmChange = UNCHANGED
 
 
 class Header(NamedTuple):
@@ -102,8 +123,7 @@ class Record(NamedTuple):
     """
     Size of the database after this commit, in pages; 0 when it changes none, or when more pieces follow.
     """
-    name: str | None
-    alarm_ms: AlarmChange
+    fields: Fields | None
     frames: memoryview
     offset: int
     """Where the frames begin, in bytes from the start of the batch."""
@@ -118,12 +138,42 @@ def aligned(size_bytes: int) -> int:
     return (size_bytes + ALIGN_BYTES - 1) & -ALIGN_BYTES
 
 
-def record_size(key: bytes, name: str | None, alarm_ms: AlarmChange, frames_bytes: int) -> int:
+def record_size(key: bytes, fields: Fields | None, frames_bytes: int) -> int:
     """Tell how many bytes a record takes at most."""
-    fields = 0 if name is None else _FIELD.size + 4 * len(name)  # a character takes up to 4 bytes
-    if alarm_ms is not UNCHANGED:
-        fields += _FIELD.size + _ALARM.size
-    return _RECORD.size + len(key) + fields + frames_bytes
+    size = _RECORD.size + len(key) + frames_bytes
+    return size if fields is None else size + len(_pack(fields)[1])
+
+
+def _pack(fields: Fields) -> tuple[int, bytes]:
+    """Return how many fields these are, and their bytes."""
+    packed: list[tuple[int, bytes]] = []
+    if fields.erased:
+        packed.append((_Kind.ERASED, b""))
+    if fields.name is not None:
+        packed.append((_Kind.NAME, fields.name.encode("utf-8", "surrogatepass")))
+    if fields.used_s is not None:
+        packed.append((_Kind.USED, _TIME.pack(fields.used_s)))
+    if fields.alarm_ms is None:
+        packed.append((_Kind.ALARM_CLEARED, b""))
+    elif fields.alarm_ms is not UNCHANGED:
+        packed.append((_Kind.ALARM_SET, _ALARM.pack(fields.alarm_ms)))
+    return len(packed), b"".join(_FIELD.pack(kind, len(value)) + value for kind, value in packed)
+
+
+def _unpack(kind: int, value: memoryview) -> dict[str, object]:
+    """Return the field of this type as an argument of `Fields`; nothing for a type that is not known."""
+    match kind:
+        case _Kind.NAME:
+            return {"name": str(value, "utf-8", "surrogatepass")}
+        case _Kind.USED:
+            return {"used_s": _TIME.unpack(value)[0]}
+        case _Kind.ERASED:
+            return {"erased": True}
+        case _Kind.ALARM_SET:
+            return {"alarm_ms": _ALARM.unpack(value)[0]}
+        case _Kind.ALARM_CLEARED:
+            return {"alarm_ms": None}
+    return {}
 
 
 class BatchWriter:
@@ -145,22 +195,10 @@ class BatchWriter:
         piece: int = 0,
         more: bool = False,
         whole: bool = False,
-        name: str | None = None,
-        alarm_ms: AlarmChange = UNCHANGED,
+        fields: Fields | None = None,
     ) -> None:
         """Add a record. Each buffer holds whole frames; their bytes are copied by `seal`, not here."""
-        fields = b""
-        count = 0
-        if name is not None:
-            text = name.encode("utf-8", "surrogatepass")
-            fields = _FIELD.pack(_NAME, len(text)) + text
-            count = 1
-        if alarm_ms is None:
-            fields += _FIELD.pack(_ALARM_CLEARED, 0)
-            count += 1
-        elif alarm_ms is not UNCHANGED:
-            fields += _FIELD.pack(_ALARM_SET, _ALARM.size) + _ALARM.pack(alarm_ms)
-            count += 1
+        count, packed = (0, b"") if fields is None else _pack(fields)
         size = sum(map(len, frames))
         assert size % FRAME_BYTES == 0, f"{size} bytes are not a whole number of WAL frames"
         pages = 0
@@ -169,7 +207,7 @@ class BatchWriter:
             (pages,) = _PAGES.unpack_from(last, len(last) - FRAME_BYTES + 4)
             assert pages, f"commit {number} of {key!r}: its last frame carries no commit mark"
         flags = (_WHOLE if whole else 0) | (_MORE if more else 0)
-        head = _RECORD.pack(len(key), flags, count, piece, number, pages, size // FRAME_BYTES) + key + fields
+        head = _RECORD.pack(len(key), flags, count, piece, number, pages, size // FRAME_BYTES) + key + packed
         self._parts.append(head)
         self._parts.extend(frames)
         self.size_bytes += len(head) + size
@@ -225,17 +263,11 @@ def read_records(header: Header, batch: Buffer) -> Iterator[Record]:
             offset += _RECORD.size
             key = bytes(view[offset : offset + key_size])
             offset += key_size
-            name: str | None = None
-            alarm: AlarmChange = UNCHANGED
+            told: dict[str, Any] = {}
             for _ in range(fields):
                 kind, size = _FIELD.unpack_from(view, offset)
                 offset += _FIELD.size
-                if kind == _NAME:
-                    name = str(view[offset : offset + size], "utf-8", "surrogatepass")
-                elif kind == _ALARM_SET:
-                    (alarm,) = _ALARM.unpack_from(view, offset)
-                elif kind == _ALARM_CLEARED:
-                    alarm = None
+                told |= _unpack(kind, view[offset : offset + size])
                 offset += size
             end = offset + frames * FRAME_BYTES
             if end > header.size_bytes:
@@ -249,8 +281,7 @@ def read_records(header: Header, batch: Buffer) -> Iterator[Record]:
                 bool(flags & _MORE),
                 bool(flags & _WHOLE),
                 pages,
-                name,
-                alarm,
+                Fields(**told) if told else None,
                 view[offset:end],
                 offset,
             )

@@ -36,6 +36,7 @@ from perdure._storage.journal.record import (
     read_records,
 )
 from perdure._storage.layout import SYNCED_MODE, Layout, scratch_of, segment_number
+from perdure._storage.notes import Note, add_notes
 from perdure.errors import DataFolderError
 
 _SCAN_BYTES: Final = 1024 * 1024
@@ -79,6 +80,8 @@ class _Plan:
     """Pages of a commit whose last piece was not seen yet."""
     begun_number: int = 0
     pieces: int = 0
+    is_erased: bool = False
+    """The last whole commit left nothing of the object."""
 
 
 def recover(
@@ -105,11 +108,13 @@ def recover(
         for number in numbers:
             fds[number] = disk.open(layout.segment(number))
         batches, torn = _read_log(disk, layout, fds)
-        plans = _plan(layout, batches)
+        plans, notes = _plan(layout, batches)
         _check(disk, layout, plans)
         size_bytes = sum(batch.header.size_bytes for batch in batches)
         on_begin(len(plans), size_bytes)
         _apply(disk, layout, fds, plans)
+        if notes:
+            add_notes(disk, layout, notes)
     finally:
         for fd in fds.values():
             disk.close(fd)
@@ -204,9 +209,10 @@ def _find(disk: Disk, fd: int, number: int, position: int) -> tuple[int, Header]
     return None
 
 
-def _plan(layout: Layout, batches: Sequence[_Batch]) -> dict[bytes, _Plan]:
-    """Find, for each store, where the newest form of each of its pages is."""
+def _plan(layout: Layout, batches: Sequence[_Batch]) -> tuple[dict[bytes, _Plan], list[Note]]:
+    """Find, for each store, where the newest form of each of its pages is; and what commits told the catalog."""
     plans: dict[bytes, _Plan] = {}
+    notes: list[Note] = []
     for batch in batches:
         header = batch.header
         try:
@@ -217,10 +223,12 @@ def _plan(layout: Layout, batches: Sequence[_Batch]) -> dict[bytes, _Plan]:
                 if plan is None:
                     plan = plans[record.key] = _Plan()
                 _take(plan, header, record, pages)
+                if record.fields is not None and not record.more:
+                    notes.append((record.key, record.fields))
         except DamagedBatchError as error:
             raise _damaged(layout, header.segment, header.position, str(error)) from error
     # A store of which only a commit without its end is here: all it confirmed is in its own file.
-    return {key: plan for key, plan in plans.items() if plan.size_pages}
+    return {key: plan for key, plan in plans.items() if plan.size_pages}, notes
 
 
 def _take(plan: _Plan, header: Header, record: Record, pages: Sequence[int]) -> None:
@@ -246,7 +254,9 @@ def _take(plan: _Plan, header: Header, record: Record, pages: Sequence[int]) -> 
     plan.pages.update(plan.begun)
     plan.begun = {}
     plan.commits += 1
-    plan.size_pages = record.pages or plan.size_pages
+    if record.pages:
+        plan.size_pages = record.pages
+        plan.is_erased = record.fields is not None and record.fields.erased
 
 
 def _check(disk: Disk, layout: Layout, plans: dict[bytes, _Plan]) -> None:
@@ -286,6 +296,10 @@ def _apply(disk: Disk, layout: Layout, fds: dict[int, int], plans: dict[bytes, _
     def written() -> Iterator[tuple[str, int]]:
         for key in keys:
             path = layout.store(key)
+            if plans[key].is_erased:
+                for gone in (*scratch_of(path), path):
+                    disk.unlink(gone)
+                continue
             fd = disk.open(path, create=True, mode=SYNCED_MODE)
             try:
                 _write_store(disk, fd, fds, plans[key])

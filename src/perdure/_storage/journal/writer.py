@@ -16,7 +16,6 @@ from perdure._storage.journal.record import (
     FRAME_BYTES,
     HEADER_BYTES,
     RECORD_HEAD_BYTES_MAX,
-    UNCHANGED,
     BatchWriter,
     Header,
     record_size,
@@ -100,13 +99,13 @@ class Writer:
         room = self._room()
         begun = 0
         for index, commit in enumerate(commits):
-            _, key, number, frames, frames_bytes, name, alarm_ms, whole, more = commit
+            _, key, number, frames, frames_bytes, fields, whole, more = commit
             piece = self._pieces_written(key, number) if self._unfinished else 0
             is_here = False  # a piece of this commit is in the batch at hand
             for part, size, last in (
                 ((frames, frames_bytes, True),) if frames_bytes <= self._piece_bytes else self._cut(commit)
             ):
-                needed = record_size(key, name, alarm_ms, size)
+                needed = record_size(key, fields, size)
                 if batch.size_bytes + needed > room:
                     if batch.count:
                         self._put(batch, outcome, unsynced, begun, index if is_here else index - 1)
@@ -126,8 +125,7 @@ class Writer:
                     piece=piece,
                     more=unfinished,
                     whole=whole,
-                    name=None if piece else name,
-                    alarm_ms=UNCHANGED if unfinished else alarm_ms,
+                    fields=None if unfinished else fields,
                 )
                 is_here = True
                 piece += 1
