@@ -95,11 +95,16 @@ def loads(data: bytes | memoryview, registry: Registry | None = None, type: Any 
     return _read(data, registry)
 
 
+def plain_parts(data: bytes | memoryview) -> Any:
+    """Return the value of the plain form, whose first byte was looked at."""
+    return _plain_decoder.decode(memoryview(data)[1:])
+
+
 def _read(data: bytes | memoryview, registry: Registry) -> Any:
     form = data[0] if data else 0
     try:
         if form == PLAIN:
-            return _plain_decoder.decode(memoryview(data)[1:])
+            return plain_parts(data)
         if form == GRAPH:
             return graph_reader.decode(memoryview(data)[1:], registry)
     except errors.DataCloneError:

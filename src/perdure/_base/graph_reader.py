@@ -28,7 +28,7 @@ from perdure._base.shapes import (
 from perdure._base.state import Shape, StateMismatch
 
 
-class _Reference:
+class Reference:
     """Number of a node, where a payload refers to it."""
 
     __slots__ = ("number",)
@@ -39,11 +39,12 @@ class _Reference:
 
 def _from_extension(code: int, data: memoryview) -> Any:
     if code == leaves.REFERENCE:
-        return _Reference(int.from_bytes(data, "big"))
+        return Reference(int.from_bytes(data, "big"))
     return leaves.from_extension(code, data)
 
 
-_decoder: Final = msgspec.msgpack.Decoder(ext_hook=_from_extension)
+PARTS: Final = msgspec.msgpack.Decoder(ext_hook=_from_extension)
+"""Reads classes, kinds, payloads, built and root."""
 
 
 def decode(data: memoryview, registry: Registry) -> Any:
@@ -54,7 +55,7 @@ def decode(data: memoryview, registry: Registry) -> Any:
         DataCloneError: it names a class that is not known here, or has changed too much.
         Exception: of any kind, if the data is damaged.
     """
-    classes, kinds, payloads, built, root = _decoder.decode(data)
+    classes, kinds, payloads, built, root = PARTS.decode(data)
     return _Reader(registry, classes, kinds, payloads).run(built, root)
 
 
@@ -224,7 +225,7 @@ class _Reader:
     def _item(self, item: Any) -> Any:
         """Return the leaf or the node that *item* of a payload stands for."""
         kind = type(item)
-        if kind is _Reference:
+        if kind is Reference:
             node = self._nodes[item.number]
             if node is _UNBUILT:
                 raise ValueError("a reference to what is built later")
