@@ -10,6 +10,7 @@ import contextlib
 import functools
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +60,10 @@ def own(sql: str) -> str:
 _BEGIN: Final = own("BEGIN")
 _COMMIT: Final = own("COMMIT")
 _ROLLBACK: Final = own("ROLLBACK")
+_QUERY_ONLY_ON: Final = own("PRAGMA query_only=ON")
+_QUERY_ONLY_OFF: Final = own("PRAGMA query_only=OFF")
+_OPS_BETWEEN_LOOKS: Final = 10_000
+"""So many steps of SQLite's machine, some tenths of a millisecond, between two looks at the clock."""
 _NO_ROWS: Final = own("SELECT 1 WHERE 0")
 _SIZE: Final = own("SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count")
 
@@ -163,6 +168,7 @@ class Database:
         "_changed_settings",
         "_connection",
         "_cursor",
+        "_is_reading",
         "_path",
         "execute",
         "frames",
@@ -178,6 +184,7 @@ class Database:
         self.refused_transaction = False
         self.is_metered = False
         self._changed_settings: set[str] = set()
+        self._is_reading = False
         self._open()
 
     def _open(self) -> None:
@@ -233,6 +240,8 @@ class Database:
             self.refused_transaction = True
             return authorizer.DENY
         if action == authorizer.PRAGMA and first is not None and second is not None:
+            if self._is_reading and first.lower() in authorizer.PRAGMAS_BOOLEAN:
+                return authorizer.DENY  # it would stay set for the object's own statements
             self._changed_settings.add(first.lower())
         return authorizer.may(action, first, second, database)
 
@@ -281,6 +290,29 @@ class Database:
     def cursor(self) -> apsw.Cursor:
         """Return a fresh cursor for a statement of a user; set `internal` to False before it prepares."""
         return self._connection.cursor()
+
+    @contextlib.contextmanager
+    def reading(self, time_s: float) -> Iterator[apsw.Cursor]:
+        """
+        Give a cursor for statements of a user that can change nothing, and that end after *time_s*.
+
+        SQLite itself sees to both. Use `can_cache=False`: a statement that was prepared for the object before
+        would not be asked for again.
+        """
+        end_s = time.monotonic() + time_s
+        self.run(_QUERY_ONLY_ON)
+        self._is_reading = True
+        self._connection.set_progress_handler(lambda: time.monotonic() > end_s, _OPS_BETWEEN_LOOKS)
+        cursor = self._connection.cursor()
+        self.internal = False
+        try:
+            yield cursor
+        finally:
+            self.internal = True
+            cursor.close(True)
+            self._connection.set_progress_handler(None)
+            self._is_reading = False
+            self.run(_QUERY_ONLY_OFF)
 
     def watch(self) -> Watch:
         """Listen to what SQLite tells of statements, until the watch is stopped."""

@@ -6,7 +6,7 @@ here: the public API turns objects into them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, cast
 from weakref import ref
@@ -177,13 +177,29 @@ class KvIterator:
             self._store.iterator = None
 
 
+def peek(
+    store: Store, span: KeyRange, *, reverse: bool, limit: int | None
+) -> Generator[tuple[str, bytes], None, None]:
+    """Iterate as a tool does: the object's own iterator goes on. Close it before anything else runs."""
+    cursor = _query(store, span, reverse, limit)
+    if cursor is not None:
+        try:
+            yield from cast(Iterator[tuple[str, bytes]], cursor)
+        finally:
+            cursor.close(True)
+
+
 def _select(store: Store, span: KeyRange, reverse: bool, limit: int | None) -> BaseCursor | None:
-    database = store.database or store.open()
-    if not (store.kv_exists or exists(store, database)):
-        return None
     earlier = None if store.iterator is None else store.iterator()
     if earlier is not None:
         earlier.finalise(INVALIDATED)
+    return _query(store, span, reverse, limit)
+
+
+def _query(store: Store, span: KeyRange, reverse: bool, limit: int | None) -> BaseCursor | None:
+    database = store.database or store.open()
+    if not (store.kv_exists or exists(store, database)):
+        return None
     bounds = (span.start,) if span.end is None else (span.start, span.end)
     count = limits.LIST_LIMIT_MAX if limit is None else min(limit, limits.LIST_LIMIT_MAX)
     return database.rows(_LIST[span.after, span.end is not None, reverse], (*bounds, count))
