@@ -121,4 +121,16 @@ class DataFolderError(PerdureError):
 
 
 class DataFolderInUse(DataFolderError):
-    """Another runtime holds the data folder."""
+    """
+    Another runtime holds the data folder.
+
+    Attributes:
+        pid: its process, if that is known.
+        role: "server" when it has, or will have, a control socket; "command" for a command of `perdure` that is
+            done in a moment; else "".
+    """
+
+    def __init__(self, message: str, pid: int | None = None, role: str = "") -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.role = role

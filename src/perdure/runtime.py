@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from perdure import environment as envs
 from perdure import outgoing
@@ -54,6 +54,10 @@ from perdure.namespace import Namespace
 from perdure.runtime_thread import RuntimeThread
 from perdure.sync import SyncObjects, run_on
 from perdure.web import Request, Response
+
+if TYPE_CHECKING:
+    from perdure._admin.admin import Admin
+    from perdure._admin.server import ControlSocket
 
 T = TypeVar("T")
 
@@ -123,8 +127,11 @@ class Runtime:
         slow_ms: report a step of an object's code that blocks the loop longer; 0 reports none.
         journal_bytes: how large the journal may grow.
         open_stores: how many databases are kept open; the least recently used are closed.
+        control: listen at a local socket in the data folder for the commands of operators (`perdure sql` …), which
+            else work only while nothing runs there. The socket is for the same user and root alone.
         on_failure: called once if the disk fails and nothing can be made durable any more.
         declared: migrations and exports of a configuration; for the command line.
+        role: what others hear who want the data folder meanwhile (`DataFolderInUse.role`); for the command line.
         disk, clock, observer: the world, for tests.
 
     Raises:
@@ -153,8 +160,10 @@ class Runtime:
         slow_ms: int = limits.SLOW_STEP_MS,
         journal_bytes: int = limits.JOURNAL_BUDGET_BYTES,
         open_stores: int = limits.OPEN_STORES_MAX,
+        control: bool = False,
         on_failure: Callable[[BaseException], None] | None = None,
         declared: Declared | None = None,
+        role: str = "",
         disk: Disk | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
@@ -178,6 +187,8 @@ class Runtime:
         self._journal_bytes = journal_bytes
         self._open_stores = open_stores
         self._on_failure = on_failure
+        self._role = "server" if control else role
+        self._control: ControlSocket | None = None
         self._disk = disk or RealDisk()
         self._clock = clock or SystemClock()
         self._observer = shielded(observer or LogObserver())
@@ -222,7 +233,7 @@ class Runtime:
         data = self._data
         if data is None:
             data = self._temporary = tempfile.mkdtemp(prefix="perdure-")
-        folder = self._folder = DataFolder.open(data, self._disk)
+        folder = self._folder = DataFolder.open(data, self._disk, role=self._role)
         try:
             recorded = self._prepare(folder)
             journal = Journal(self._disk, folder.layout, epoch=folder.epoch, budget_bytes=self._journal_bytes)
@@ -260,6 +271,25 @@ class Runtime:
         if self._slow_ms:
             self._watchdog = Watchdog(host, self._slow_ms, self._observer.step_blocked)
             self._watchdog.start()
+        if self._role == "server":
+            await self._listen_to_operators(folder)
+
+    def _admin(self) -> Admin:
+        """Return what carries out the operations of operators."""
+        from perdure._admin.admin import Admin
+
+        return Admin(self._running(), self._namespaces)
+
+    async def _listen_to_operators(self, folder: DataFolder) -> None:
+        from perdure._admin.server import ControlSocket
+
+        control = ControlSocket(self._admin(), folder.path)
+        try:
+            await control.open()
+        except OSError as error:  # a file system without sockets is no reason not to serve
+            self._observer.control_unavailable(folder.path, error)
+        else:
+            self._control = control
 
     def _prepare(self, folder: DataFolder) -> dict[str, records.RecordedClass]:
         """Recover the stores and carry out migrations; return what is recorded of each class."""
@@ -350,8 +380,13 @@ class Runtime:
             raise
 
     async def _close(self, host: Host, drain_s: float) -> None:
+        control, self._control = self._control, None
         try:
+            if control is not None:
+                await control.stop_accepting()
             await host.stop(drain_s)
+            if control is not None:
+                await control.close()
             await host.storage.close()
             await outgoing.leave()
         finally:

@@ -71,12 +71,13 @@ def test_every_kind_of_problem_has_its_row():
     """Each code begins with one of these words."""
     source = Path(__file__).parents[2] / "src" / "perdure"
     kinds = set()
-    for folder in ("_config", "_cli"):
+    for folder in ("_config", "_cli", "_admin"):
         for path in (source / folder).glob("*.py"):
             kinds |= set(re.findall(r'"(\w+)/[a-z-]+"', path.read_text()))
     documented = {name.split("/")[0] for name in rows(CLI) if re.fullmatch(r"\w+/\S+", name)}
     assert kinds & documented == documented
-    assert {"usage", "config", "app", "data", "cli", "dev", "storage"} == documented
+    wanted = "usage config app data cli dev storage object sql kv call control"
+    assert set(wanted.split()) == documented
 
 
 @pytest.mark.parametrize("key", [*KEYS, *MIGRATION_KEYS, *EXPORT_KEYS])

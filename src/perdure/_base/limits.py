@@ -108,4 +108,16 @@ ERROR_FRAMES_MAX: Final = 60  # stack frames an error page shows of one exceptio
 DRAIN_S: Final = 30.0
 RELOAD_DRAIN_S: Final = 2.0
 
+# --- operation ---------------------------------------------------------------------------------------
+CONTROL_CLIENTS_MAX: Final = 32  # connections to the control socket at one time
+CONTROL_REQUEST_BYTES_MAX: Final = 16 * MIB  # a value of the largest size, twice over
+CONTROL_REPLY_BYTES_MAX: Final = 512 * MIB  # what a client takes: a result is bounded where it is made
+CONTROL_REQUEST_S: Final = 10.0  # a client says within this time what it wants
+CONTROL_WRITE_S: Final = 30.0  # a client that takes in nothing for so long has gone
+CONTROL_STOP_S: Final = 5.0  # what cannot be broken off may take this long at a stop
+CONTROL_WAIT_S: Final = 10.0  # so long one waits for a server that is starting, stopping or reloading
+ADMIN_QUERY_S: Final = 10.0  # a query of an operator keeps the event loop at most this long
+ADMIN_LIST_DEFAULT: Final = 1000  # entries of a list unless more are asked for
+ADMIN_LIST_MAX: Final = 100_000
+
 assert JOURNAL_BUDGET_BYTES >= JOURNAL_SEGMENTS_MIN * JOURNAL_SEGMENT_BYTES

@@ -38,6 +38,9 @@ class Observer:
     def recovering(self, stores: int, size_bytes: int) -> None:
         """A start has found a journal of *size_bytes* and is about to write *stores* stores."""
 
+    def control_unavailable(self, folder: str, error: BaseException) -> None:
+        """The control socket in *folder* cannot be had; the runtime serves without it."""
+
     def storage_failed(self, error: BaseException) -> None:
         """Nothing can be made durable any more."""
 

@@ -7,7 +7,7 @@ import sys
 from perdure._cli import exits, prepare
 from perdure._cli.console import has_colour
 from perdure._cli.options import RunOptions
-from perdure._cli.output import problems_json, problems_text
+from perdure._cli.output import counted, problems_json, problems_text
 from perdure._config.app import LoadedApp
 from perdure._config.plan import Plan
 from perdure._config.problem import Problem, ProblemsFound, errors
@@ -33,13 +33,13 @@ def check(options: RunOptions, *, as_json: bool) -> int:
     wrong = errors(problems)
     if wrong:
         print(
-            f"\n{_counted(len(wrong), 'error')}, {_counted(len(problems) - len(wrong), 'warning')}",
+            f"\n{counted(len(wrong), 'error')}, {counted(len(problems) - len(wrong), 'warning')}",
             file=sys.stderr,
         )
         return exits.exit_code(problems)
     assert project is not None, "without an error there is a project"
     assert app is not None, "and an application"
-    print(f"{project.name}: {_counted(len(app.bound), 'binding')}, all classes are there")
+    print(f"{project.name}: {counted(len(app.bound), 'binding')}, all classes are there")
     for step in steps:
         print(f"  the next start {step}")
     return exits.OK
@@ -77,7 +77,3 @@ def _step_text(step: Step) -> str:
             return f"renames class {step.old} to {step.new}"
         case Delete():
             return f"deletes class {step.class_name} and all its objects"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -24,7 +24,7 @@ from perdure._cli.health import Check
 from perdure._cli.options import RunOptions
 from perdure._cli.output import paint
 from perdure._config.load import shown
-from perdure._config.problem import Problem, ProblemsFound
+from perdure._config.problem import refused
 
 SYNCS: Final = 40
 SYNCS_S: Final = 2.0
@@ -36,24 +36,12 @@ STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 def doctor(options: RunOptions, *, as_json: bool) -> int:
     """Print what was found; the exit code is 1 when something keeps Perdure from working safely."""
-    checks = [*_versions(), *_machine(), *_folder(_wanted_folder(options))]
+    checks = [*_versions(), *_machine(), *_folder(prepare.wanted_folder(options))]
     if as_json:
         print(json.dumps(health.as_json(checks), indent=2, ensure_ascii=False))
     else:
         _print(checks)
     return exits.PROBLEMS if any(check.verdict == "fail" for check in checks) else exits.OK
-
-
-def _wanted_folder(options: RunOptions) -> pathlib.Path:
-    """Where data would be; without an application, in the current folder."""
-    if options.data is not None:
-        return pathlib.Path(options.data).absolute()
-    try:
-        return prepare.read(options).default_data
-    except ProblemsFound:
-        if options.path != "." or options.config is not None:
-            raise
-        return pathlib.Path(".perdure").absolute()
 
 
 def _print(checks: list[Check]) -> None:
@@ -128,12 +116,8 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
         if folder.is_dir():
             return folder
         if folder.exists():
-            raise ProblemsFound(
-                [
-                    Problem(
-                        "data/unusable", f"{shown(folder)} is not a folder", help="choose another with --data"
-                    )
-                ]
+            raise refused(
+                "data/unusable", f"{shown(folder)} is not a folder", help="choose another with --data"
             )
     raise AssertionError("the root is a folder")
 

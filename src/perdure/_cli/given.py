@@ -76,9 +76,9 @@ def _type(setting: Setting) -> Any:
             return click.IntRange(0, 65535)
         case "max_body" | "queue_bytes":
             return Size()
-        case "queue_events" | "events_per_10_s":
+        case "queue_events" | "events_per_10_s" | "limit":
             return click.IntRange(1)
-        case "queue_wait" | "event_timeout":
+        case "queue_wait" | "event_timeout" | "timeout":
             return click.FloatRange(0, min_open=True)
         case "max_connections" | "max_requests":
             return click.IntRange(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from perdure._base import limits
 from perdure._cli import exits
@@ -24,6 +25,10 @@ from perdure._cli.prepare import Prepared, data_problem
 from perdure._config.problem import ProblemsFound
 from perdure._http.limits import HttpLimits, connections_that_fit
 from perdure._http.responder import Handle, RequestLine, Responder
+from perdure.errors import DataFolderInUse
+
+if TYPE_CHECKING:
+    from perdure.runtime import Runtime
 
 EXIT_GRACE_S = 5.0
 """After everything is stopped, threads of the application may hold the process this long."""
@@ -31,6 +36,7 @@ DESCRIPTORS_WANTED = 1 << 20
 YOUNG_OBJECTS = 10_000
 """So many more objects than went since the last time make the garbage collector look at the young ones."""
 _COLLECTOR_AT_START = gc.get_threshold()
+_LOOK_S = 0.05
 
 
 async def host(
@@ -58,9 +64,8 @@ async def host(
     """
     from perdure._http.forwarded import Proxies
     from perdure._http.server import Server
-    from perdure.runtime import Runtime
 
-    project, app = prepared.project, prepared.app
+    project = prepared.project
     failed: list[BaseException] = []
     stops: list[Callable[[], None]] = []
 
@@ -69,25 +74,7 @@ async def host(
         for stop in stops:
             stop()
 
-    with told_as_problems(prepared):
-        runtime = Runtime(
-            app.classes.values(),
-            bindings=app.bindings,
-            worker=app.worker,
-            data=prepared.data,
-            env=project.vars,
-            name=project.name,
-            modules=app.modules,
-            debug=options.debug,
-            slow_ms=options.slow_ms,
-            queue_events=options.queue_events,
-            queue_bytes=options.queue_bytes,
-            queue_wait_s=options.queue_wait,
-            events_per_10_s=options.events_per_10_s,
-            event_timeout_s=options.event_timeout,
-            declared=project.declared,
-            on_failure=on_failure,
-        )
+    runtime = runtime_of(prepared, options, control=True, on_failure=on_failure)
     handle: Handle = runtime.handle
     if project.assets is not None:
         from perdure._cli.assets import Assets
@@ -105,7 +92,7 @@ async def host(
     )
     stops.append(server.stop)
     with told_as_problems(prepared):
-        await runtime.start()
+        await _start_when_free(runtime)
     ease_collector()
     on_server(server.stop)
     with Guard(drain_s) if signals else contextlib.nullcontext():
@@ -128,6 +115,44 @@ def http_limits(options: RunOptions) -> HttpLimits:
         requests=options.max_requests,
         body_bytes=options.max_body,
     )
+
+
+def runtime_of(prepared: Prepared, options: RunOptions, **more: Any) -> Runtime:
+    """Return the runtime of an application; what contradicts the data folder is told as problems."""
+    from perdure.runtime import Runtime
+
+    project, app = prepared.project, prepared.app
+    with told_as_problems(prepared):
+        return Runtime(
+            app.classes.values(),
+            bindings=app.bindings,
+            worker=app.worker,
+            data=prepared.data,
+            env=project.vars,
+            name=project.name,
+            modules=app.modules,
+            debug=options.debug,
+            slow_ms=options.slow_ms,
+            queue_events=options.queue_events,
+            queue_bytes=options.queue_bytes,
+            queue_wait_s=options.queue_wait,
+            events_per_10_s=options.events_per_10_s,
+            event_timeout_s=options.event_timeout,
+            declared=project.declared,
+            **more,
+        )
+
+
+async def _start_when_free(runtime: Runtime) -> None:
+    """Start; when a command has the data folder, wait until it is done with it."""
+    end_s = time.monotonic() + limits.CONTROL_WAIT_S
+    while True:
+        try:
+            return await runtime.start()
+        except DataFolderInUse as error:
+            if error.role != "command" or time.monotonic() > end_s:
+                raise
+            await asyncio.sleep(_LOOK_S)
 
 
 @contextlib.contextmanager

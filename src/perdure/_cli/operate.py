@@ -1,7 +1,12 @@
-"""Commands for whoever runs Perdure: the data, the objects, the machine. (edge)"""
+"""Commands for whoever runs Perdure: the data, the objects, the machine. (edge)
+
+They work through the server that runs on the data folder, or on the folder itself when none does.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -10,9 +15,156 @@ from perdure._cli.given import settings_of
 from perdure._cli.options import RunOptions
 
 
-@click.command(short_help="Look whether this machine is fit for Perdure.")
-@settings_of("doctor")
-def doctor(path: str, data: str | None, config: str | None, env: str | None, json: bool) -> int:
+def on_folder(short_help: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Make a command of a function of the folder's options and the command's own."""
+
+    def decorate(function: Callable[..., int]) -> click.Command:
+        name = function.__name__.rstrip("_")
+
+        @functools.wraps(function)
+        def run(path: str, data: str | None, config: str | None, env: str | None, **given: Any) -> int:
+            options = RunOptions(
+                path=path, command=name, data=data, config=config, env=env, var=given.pop("var", ())
+            )
+            return function(options, **given)
+
+        return click.command(name, short_help=short_help)(settings_of(name)(run))
+
+    return decorate
+
+
+class_name = click.argument("class_name", metavar="CLASS")
+name = click.argument("name", metavar="NAME")
+
+
+def _named(name: str, is_id: bool) -> dict[str, str]:
+    return {"id": name} if is_id else {"name": name}
+
+
+@on_folder("Run SQL on the database of one object.")
+@class_name
+@name
+@click.argument("query", required=False)
+def sql(
+    options: RunOptions,
+    class_name: str,
+    name: str,
+    query: str | None,
+    id: bool,
+    write: bool,
+    csv: bool,
+    json: bool,
+    timeout: float,
+) -> int:
+    """
+    Run QUERY on the database of one object, as an event of that object.
+
+    Without QUERY it is read from standard input; on a terminal there is a prompt. It may only read unless
+    --write is given; then all of it happens, or nothing, and it is durable when this returns.
+    """
+    from perdure._cli.sql import run_sql
+
+    return run_sql(
+        options,
+        {"class_name": class_name, **_named(name, id), "write": write, "time_s": timeout},
+        query,
+        form="json" if json else "csv" if csv else "table",
+    )
+
+
+@on_folder("Read and write keys and values of one object.")
+@class_name
+@name
+@click.argument("action", metavar="ACTION", type=click.Choice(["get", "put", "list", "delete"]))
+@click.argument("rest", metavar="[KEY [VALUE] | KEY...]", nargs=-1)
+def kv(
+    options: RunOptions,
+    class_name: str,
+    name: str,
+    action: str,
+    rest: tuple[str, ...],
+    id: bool,
+    prefix: str,
+    limit: int,
+    reverse: bool,
+    json: bool,
+) -> int:
+    """
+    Read and write what `ctx.storage.put` and `ctx.storage.kv` keep.
+
+    \b
+    perdure kv CLASS NAME get KEY
+    perdure kv CLASS NAME put KEY VALUE     VALUE is JSON, or - for standard input
+    perdure kv CLASS NAME list [--prefix TEXT] [--limit N] [--reverse]
+    perdure kv CLASS NAME delete KEY...
+
+    Values are JSON; what JSON has no word for is {"$bytes": "..."} and the like, both ways. `get` of a key that
+    is not there has exit code 1.
+    """  # noqa: D301  (click wants the character)
+    from perdure._cli.kv import run_kv
+
+    target = {"class_name": class_name, **_named(name, id)}
+    return run_kv(
+        options, target, action, rest, {"prefix": prefix, "limit": limit, "reverse": reverse}, as_json=json
+    )
+
+
+@on_folder("Call a method of one object.")
+@class_name
+@name
+@click.argument("method")
+@click.argument("args", nargs=-1)
+def call(
+    options: RunOptions,
+    class_name: str,
+    name: str,
+    method: str,
+    args: tuple[str, ...],
+    id: bool,
+    kw: tuple[str, ...],
+    json: bool,
+) -> int:
+    """
+    Call METHOD of one object, as a worker does, and print what it returns.
+
+    An argument is JSON if it can be read as JSON, and else a text: 3 is a number, "3" in quotes a text, home a
+    text. Write -- before arguments that begin with a dash. An object that was never used is made by the call.
+    """
+    from perdure._cli.call import run_call
+
+    return run_call(options, {"class_name": class_name, **_named(name, id)}, method, args, kw, as_json=json)
+
+
+@on_folder("Let objects leave memory, when what they do is done.")
+@click.argument("class_name", metavar="[CLASS]", required=False)
+@click.argument("name", metavar="[NAME]", required=False)
+def evict(options: RunOptions, class_name: str | None, name: str | None, id: bool, all: bool) -> int:
+    """
+    Let live objects leave memory: NAME, or with --all those of CLASS, or of every class.
+
+    What an object is doing is waited for, up to 30 s. Nothing is lost: the next event makes it again.
+    """
+    from perdure._cli.live import run_live
+
+    return run_live(options, "evict", class_name, name, is_id=id, all=all)
+
+
+@on_folder("Drop objects from memory at once.")
+@click.argument("class_name", metavar="[CLASS]", required=False)
+@click.argument("name", metavar="[NAME]", required=False)
+def abort(options: RunOptions, class_name: str | None, name: str | None, id: bool, all: bool) -> int:
+    """
+    Drop live objects from memory: NAME, or with --all those of CLASS, or of every class.
+
+    Calls that are running fail, and what they have not committed is undone. What was confirmed stays.
+    """
+    from perdure._cli.live import run_live
+
+    return run_live(options, "abort", class_name, name, is_id=id, all=all)
+
+
+@on_folder("Look whether this machine is fit for Perdure.")
+def doctor(options: RunOptions, json: bool) -> int:
     """
     Look at versions, limits, the disk and the clock of this machine, and say what to do about each.
 
@@ -20,13 +172,7 @@ def doctor(path: str, data: str | None, config: str | None, env: str | None, jso
     """
     from perdure._cli import doctor as implementation
 
-    return implementation.doctor(_folder("doctor", path, data, config, env), as_json=json)
+    return implementation.doctor(options, as_json=json)
 
 
-def _folder(
-    command: str, path: str, data: str | None, config: str | None, env: str | None, **more: Any
-) -> RunOptions:
-    return RunOptions(path=path, command=command, data=data, config=config, env=env, **more)
-
-
-COMMANDS = (doctor,)
+COMMANDS = (sql, kv, call, evict, abort, doctor)

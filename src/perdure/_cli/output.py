@@ -69,6 +69,16 @@ def request_line(method: str, path: str, status: int, ms: float, *, colour: bool
     return f"{method} {path} {paint(str(status), style, colour=colour)} {paint(took, 'dim', colour=colour)}"
 
 
+def counted(number: int, what: str) -> str:
+    """Return `1 object`, `2 objects`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def json_text(data: object) -> str:
+    """Return JSON for people and programs; what JSON has no word for is tagged already."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+
+
 def problems_text(problems: Iterable[Problem], *, colour: bool) -> str:
     return "\n\n".join(render(problem, colour=colour) for problem in problems)
 

@@ -9,7 +9,7 @@ from perdure._cli.options import RunOptions
 from perdure._config.app import LoadedApp, load_app
 from perdure._config.load import load_project, read_record, shown
 from perdure._config.plan import Plan, plan
-from perdure._config.problem import Problem, ProblemsFound
+from perdure._config.problem import Problem, ProblemsFound, refused
 from perdure._config.project import Project
 from perdure._storage.files import RealDisk
 from perdure._storage.folder import is_unused
@@ -38,6 +38,40 @@ def read(options: RunOptions) -> Project:
 
 def data_folder(options: RunOptions, project: Project) -> pathlib.Path:
     return pathlib.Path(options.data).absolute() if options.data is not None else project.default_data
+
+
+def existing_folder(options: RunOptions) -> pathlib.Path:
+    """
+    Return the data folder that a command is to work on.
+
+    Raises:
+        ProblemsFound: there is none, or it may not be looked at.
+    """
+    data = wanted_folder(options)
+    try:
+        if not data.is_dir():
+            raise refused(
+                "data/missing",
+                f"there is no data folder {shown(data)}",
+                help="it is made when the application first runs; --path or --data names another",
+            )
+        if not pathlib.Path(Layout(str(data)).format).exists():
+            raise refused("data/missing", f"{shown(data)} is not a data folder", help="--data names another")
+    except OSError as error:
+        raise ProblemsFound([data_problem(error, data)]) from None
+    return data
+
+
+def wanted_folder(options: RunOptions) -> pathlib.Path:
+    """Return where the data folder is or would be; without an application in the current folder: `.perdure` there."""
+    if options.data is not None:
+        return pathlib.Path(options.data).absolute()
+    try:
+        return read(options).default_data
+    except ProblemsFound:
+        if options.path != "." or options.config is not None or options.env is not None:
+            raise
+        return pathlib.Path(".perdure").absolute()
 
 
 def load(project: Project) -> LoadedApp:

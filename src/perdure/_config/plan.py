@@ -54,6 +54,8 @@ def plan(
         file: where the classes are looked for, for the messages.
         empty: recorded classes that have no object yet; such a class may vanish without a word.
     """
+    if declared.as_recorded:
+        return Plan((), record, ())
     states = ClassStates(declared, record, name, file)
     mode = record.mode
     tags = record.tags

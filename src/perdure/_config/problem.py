@@ -55,6 +55,11 @@ class ProblemsFound(ConfigError):
         super().__init__("\n\n".join(render(problem) for problem in self.problems))
 
 
+def refused(code: str, message: str, **more: Any) -> ProblemsFound:
+    """Return the error of one problem, to be raised."""
+    return ProblemsFound([Problem(code, message, **more)])
+
+
 def errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return those that stop a start."""
     return tuple(problem for problem in problems if problem.severity == "error")

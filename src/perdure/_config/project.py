@@ -63,6 +63,8 @@ class Declared:
     exports: tuple[Export, ...] | None = None
     unique_keys: Mapping[str, str] = field(default_factory=dict)
     source: Source | None = None
+    as_recorded: bool = False
+    """Whatever the data folder remembers stays: for tools, which have no application."""
 
 
 @dataclass(frozen=True, slots=True)

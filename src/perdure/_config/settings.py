@@ -44,11 +44,41 @@ class Setting:
 
 
 RUN = ("dev", "serve")
-FOLDER = ("doctor",)
+OBJECT = ("sql", "kv", "call", "evict", "abort")
+"""Commands on one object, or on some."""
+FOLDER = (*OBJECT, "doctor")
 """Commands on a data folder, whether something runs there or not."""
 ALL = (*RUN, "check", *FOLDER)
 
+
+def _of_command(
+    name: str, kind: type, default: Any, help: str, commands: tuple[str, ...], **more: Any
+) -> Setting:
+    """Return a setting that means one call of one command, and so has no environment variable."""
+    return Setting(name, kind, default, help, commands, in_environment=False, **more)
+
+
 SETTINGS: tuple[Setting, ...] = (
+    _of_command("id", bool, False, "NAME is an id of 64 hex digits, and not a name.", OBJECT),
+    _of_command("write", bool, False, "Let the statements change the data.", ("sql",)),
+    _of_command("csv", bool, False, "Print CSV.", ("sql",)),
+    _of_command(
+        "timeout",
+        float,
+        limits.ADMIN_QUERY_S,
+        "How long a reading query may take; a server answers nothing else meanwhile.",
+        ("sql",),
+        unit="seconds",
+        metavar="SECONDS",
+    ),
+    _of_command("prefix", str, "", "Only those that begin so.", ("kv",), metavar="TEXT"),
+    _of_command("limit", int, limits.ADMIN_LIST_DEFAULT, "Show at most so many.", ("kv",), metavar="N"),
+    _of_command("reverse", bool, False, "From the last to the first.", ("kv",)),
+    _of_command(
+        "kw", list, (), "Keyword argument; may be given several times.", ("call",), metavar="NAME=VALUE"
+    ),
+    _of_command("all", bool, False, "All live objects: of CLASS, or of every class.", ("evict", "abort")),
+    _of_command("json", bool, False, "Print JSON.", ("sql", "kv", "call", "check", "doctor")),
     Setting(
         "path",
         str,
@@ -110,7 +140,7 @@ SETTINGS: tuple[Setting, ...] = (
         list,
         (),
         "Variable for env, over those of files; may be given several times.",
-        (*RUN, "check"),
+        (*RUN, "check", "call"),
         metavar="K:V",
         in_environment=False,
     ),
@@ -208,7 +238,6 @@ SETTINGS: tuple[Setting, ...] = (
         unit="seconds",
         metavar="SECONDS",
     ),
-    Setting("json", bool, False, "Print JSON.", ("check", "doctor"), in_environment=False),
     Setting(
         "template",
         str,

@@ -29,6 +29,8 @@ class Event:
 
     __slots__ = ("future", "is_over", "method", "pack", "run", "size_bytes", "task", "timer")
 
+    needs_instance: ClassVar[bool] = True
+    """Without it, an object that is not there yet is not made for the event."""
     errors_are_remote_on_reset: ClassVar[bool] = False
     """Whether the error of a reset, too, is marked `remote` for the caller (so it is with fetch)."""
 
@@ -67,3 +69,10 @@ class InternalEvent(Event):
     """Code of the runtime's own tools that runs inside the object, with the object's gates."""
 
     __slots__ = ()
+
+
+class DataEvent(InternalEvent):
+    """An operator's look at the object's data, or change of it; `run` gets None while there is no instance."""
+
+    __slots__ = ()
+    needs_instance = False  # the data of an object whose `__init__` fails must be in reach

@@ -172,7 +172,7 @@ class Host:
         while self._idle and self._idle[0][0] <= now_s:
             live = heapq.heappop(self._idle)[2]
             live.in_idle_queue = False
-            if live.state is not lifecycle.RUNNING or live.events:
+            if live.state not in lifecycle.ALIVE or live.events:
                 continue  # gone, or in progress: then it reports again when it is done
             # Background work counts as use, but not for ever (LIFE-07).
             allowed_s = self.idle_s if live.is_idle else max(self.idle_s, limits.WAIT_UNTIL_OBJECT_S)

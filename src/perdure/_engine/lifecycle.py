@@ -4,7 +4,8 @@
         │           │
         └───────────┴──────▶ broken         reset: its calls failed, its memory is gone (LIFE-15)
 
-`starting` is an entry whose instance has not been made yet: the first event makes it (LIFE-02).
+`starting` is an entry whose instance has not been made yet: the first event makes it (LIFE-02). An operator's
+look at the data does not, so such an entry may be evicted too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ STARTING: Final = "starting"
 RUNNING: Final = "running"
 EVICTED: Final = "evicted"
 BROKEN: Final = "broken"
+
+ALIVE: Final = frozenset({STARTING, RUNNING})
 
 MOVES: Final[dict[str, frozenset[str]]] = {
     STARTING: frozenset({RUNNING, BROKEN, EVICTED}),

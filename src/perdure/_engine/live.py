@@ -127,7 +127,7 @@ class Live:
                 self.crowded = True
                 limit_wait(self, event)
                 await self.hold()
-            if self.instance is None:
+            if self.instance is None and event.needs_instance:
                 self.construct()
             if self.gate.active is not None:
                 limit_wait(self, event)
@@ -452,7 +452,7 @@ class Live:
 
     def became_idle(self) -> None:
         """Start the count-down to eviction."""
-        if self.state is lifecycle.RUNNING:
+        if self.state in lifecycle.ALIVE:
             self.host.idle(self)
 
     @property

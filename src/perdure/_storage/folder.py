@@ -63,11 +63,14 @@ class DataFolder:
         path: str | os.PathLike[str],
         disk: Disk | None = None,
         *,
+        role: str = "",
         version: int = VERSION,
         steps: Mapping[int, Step] = STEPS,
     ) -> DataFolder:
         """
         Take the data folder at *path*, making it when there is none.
+
+        What *role* says (see `DataFolderInUse`) is told to others who want the folder meanwhile.
 
         Raises:
             DataFolderInUse: another runtime has it, in this process or in another one.
@@ -79,7 +82,7 @@ class DataFolder:
             disk.make_folder(root)
             stat = os.stat(root)
             identity = (stat.st_dev, stat.st_ino)
-            folder = cls(root, disk, cls._take(root, identity), identity)
+            folder = cls(root, disk, cls._take(root, identity, role), identity)
         except OSError as error:
             raise DataFolderError(f"data folder {root}: {error.strerror}. Choose another one.") from error
         try:
@@ -119,27 +122,30 @@ class DataFolder:
     # --- the lock ---------------------------------------------------------------------------------------
 
     @classmethod
-    def _take(cls, root: str, identity: tuple[int, int]) -> int:
+    def _take(cls, root: str, identity: tuple[int, int], role: str) -> int:
         if identity in cls._held:
             raise DataFolderInUse(
                 f"data folder {root} is in use by another runtime in this process (pid {os.getpid()}). "
-                "One runtime owns a data folder: share that one, or give each its own folder."
+                "One runtime owns a data folder: share that one, or give each its own folder.",
+                os.getpid(),
             )
         fd = os.open(Layout(root).lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+            holder, _, other_role = os.pread(fd, 40, 0).decode("ascii", "replace").strip().partition(" ")
             os.close(fd)
             if not isinstance(error, BlockingIOError | PermissionError):
                 raise
             raise DataFolderInUse(
                 f"data folder {root} is in use by process {holder or 'unknown'}. One process owns a data "
                 "folder: stop that one, or give this one its own folder. Several workers of one server "
-                "cannot share one either: run a single worker."
+                "cannot share one either: run a single worker.",
+                int(holder) if holder.isdigit() else None,
+                other_role,
             ) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        os.pwrite(fd, f"{os.getpid()} {role}".strip().encode() + b"\n", 0)
         cls._held[identity] = root
         return fd
 

@@ -1,7 +1,8 @@
 """Where everything in a data folder stands; nobody else joins its paths. (pure)
 
     FORMAT                                      version of all that follows, as text
-    LOCK                                        held by the runtime that uses the folder; its process id
+    LOCK                                        held by the runtime that uses the folder; its process id, its role
+    control.sock                                where operators' commands reach that runtime, if it listens
     classes.json                                unique key of each class, applied migrations
     catalog.sqlite                              which objects there are; a store as theirs are
     catalog.notes                               what a log that is gone told of objects, for the catalog

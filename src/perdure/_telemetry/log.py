@@ -54,5 +54,13 @@ class LogObserver(Observer):
                 "recovering %s objects from %s MiB of journal …", f"{stores:,}", f"{size_bytes // MIB:,}"
             )
 
+    def control_unavailable(self, folder: str, error: BaseException) -> None:
+        log.warning(
+            "no control socket in %s: %s. Commands such as `perdure sql` work on this folder only while nothing "
+            "runs there.",
+            folder,
+            error,
+        )
+
     def storage_failed(self, error: BaseException) -> None:
         log.critical("storage failed: %s", error)

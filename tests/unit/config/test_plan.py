@@ -497,3 +497,11 @@ def test_applying_a_list_in_parts_or_at_once_is_the_same(order, first, second):
         assert result.errors == ()
         record = result.record
     assert record == planned(declared(migrations=migrations), Record(), order).record
+
+
+@pytest.mark.parametrize("mode", ["implicit", "migrations", "exports"])
+def test_for_a_tool_everything_stays_as_it_is_recorded(mode):
+    """Whatever made it: there is no application to compare with."""
+    record = recorded("Room", "Hall", tags=("v1",), mode=mode)
+    result = planned(Declared(as_recorded=True), record, ["Room"])
+    assert (result.steps, result.record, result.problems) == ((), record, ())

@@ -90,6 +90,19 @@ def test_a_second_process_is_refused_and_told_the_first_one(path, holder):
     assert f"process {holder.pid}" in str(caught.value)
 
 
+def test_who_is_refused_hears_the_process_and_what_it_is(path):
+    """A command gives the folder back in a moment, a server listens: who knows can wait, or ask."""
+    folder = DataFolder.open(path, role="command")
+    code = (
+        "from perdure._storage.folder import DataFolder, DataFolderInUse\n"
+        f"try: DataFolder.open({path!r})\n"
+        "except DataFolderInUse as error: print(error.pid, error.role)"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert other.stdout == f"{os.getpid()} command\n"
+    folder.close()
+
+
 def test_a_folder_is_free_when_its_owner_is_killed(path, holder):
     holder.kill()
     holder.wait()

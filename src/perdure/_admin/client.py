@@ -1,0 +1,121 @@
+"""The other end of the control socket, for a command: connect, ask, wait. (edge)"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from perdure._admin import protocol
+from perdure._admin.address import address
+from perdure._base import limits
+from perdure._config.problem import ProblemsFound, from_json, refused
+
+_NOBODY: Final = {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}
+
+
+class Gone(Exception):
+    """The server stops and has done nothing."""
+
+
+def connect(folder: str) -> socket.socket | None:
+    """
+    Return a connection to the runtime that has *folder*, or None when nobody listens there.
+
+    Raises:
+        ProblemsFound: this user may not.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(limits.CONTROL_WAIT_S)
+    try:
+        with address(folder) as path:
+            connection.connect(path)
+    except OSError as error:
+        connection.close()
+        if error.errno in _NOBODY:
+            return None
+        raise refused(
+            "control/not-allowed",
+            f"the server's control socket cannot be used: {error.strerror or error}",
+            help="run this as the user that the server runs as, or as root",
+        ) from None
+    return connection
+
+
+def ask(
+    connection: socket.socket,
+    request: bytes,
+    tell: Callable[[int, int | None, str], None] = lambda done, total, text: None,
+) -> Any:
+    """
+    Send *request*, a frame, and return the answer to it; the connection is closed.
+
+    Raises:
+        Gone: nothing was done; ask again.
+        ProblemsFound: what stands in the way.
+    """
+    with connection:
+        try:
+            hello = _receive(connection)
+        except TimeoutError:
+            raise refused(
+                "control/no-answer",
+                f"the server has not answered for {limits.CONTROL_WAIT_S:g} s",
+                help="its event loop is blocked, or `perdure dev` waits for an application that can be imported: look "
+                "at what it prints",
+            ) from None
+        except OSError:
+            hello = None
+        if isinstance(hello, protocol.Failure):
+            raise _failed(hello)
+        if not isinstance(hello, protocol.Hello):
+            raise Gone
+        if hello.protocol != protocol.VERSION:
+            raise refused(
+                "control/version",
+                f"the server is Perdure {hello.perdure}, of another version than this command",
+                help="use the `perdure` of the server's environment, or restart the server",
+            )
+        connection.settimeout(None)  # from here on it may take as long as it takes
+        try:
+            connection.sendall(request)
+            while isinstance(reply := _receive(connection), protocol.Progress):
+                tell(reply.done, reply.total, reply.text)
+        except OSError:
+            reply = None
+        match reply:
+            case protocol.Answer():
+                return reply.result
+            case protocol.Failure():
+                if reply.problems[0]["code"] == protocol.STOPPING:
+                    raise Gone
+                raise _failed(reply)
+        raise refused(
+            "control/lost",
+            "the server ended before it answered",
+            help="whether it was done is not known: look, and ask again",
+        )
+
+
+def _failed(reply: protocol.Failure) -> ProblemsFound:
+    return ProblemsFound(from_json(problem) for problem in reply.problems)
+
+
+def _receive(connection: socket.socket) -> protocol.Reply | None:
+    """Return the next message, or None at the end."""
+    head = _exactly(connection, protocol.LENGTH_BYTES)
+    if head is None:
+        return None
+    body = _exactly(connection, protocol.length(head, limits.CONTROL_REPLY_BYTES_MAX))
+    return None if body is None else protocol.read_reply(body)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < size:
+        piece = connection.recv(min(size - len(data), 1 << 20))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)

@@ -1,0 +1,95 @@
+"""What can be asked for, as values that travel: one struct for each operation. (pure)"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from perdure._base import limits
+
+
+class Operation(msgspec.Struct, tag_field="op", frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all operations; the tag is what the command is called."""
+
+    may_be_broken_off: ClassVar[bool] = True
+    """It ends when whoever asked for it goes away, or the server stops; nothing is left half done."""
+
+
+class OfObject(Operation, frozen=True, kw_only=True):
+    """An operation on one object: by its name, or by its id of 64 hex digits."""
+
+    class_name: str
+    name: str | None = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.name is None) == (self.id is None):
+            raise ValueError("an object is named by its name or by its id")
+
+
+class Sql(OfObject, tag="sql", frozen=True, kw_only=True):
+    """Run SQL as an event of the object; answers `columns`, `rows` and `changes`."""
+
+    query: str
+    write: bool = False
+    time_s: float = limits.ADMIN_QUERY_S
+
+
+class KvGet(OfObject, tag="kv get", frozen=True, kw_only=True):
+    """Answers `found` and `value`, as `_base.portrait` shows it."""
+
+    key: str
+
+
+class KvPut(OfObject, tag="kv put", frozen=True, kw_only=True):
+    """Write one pair; answers nothing."""
+
+    key: str
+    value: Any
+
+
+class KvDelete(OfObject, tag="kv delete", frozen=True, kw_only=True):
+    """Answers `deleted`: how many of the keys were there."""
+
+    keys: tuple[str, ...]
+
+
+class KvList(OfObject, tag="kv list", frozen=True, kw_only=True):
+    """Answers `pairs` in the order of keys, and whether there are `more`."""
+
+    prefix: str = ""
+    limit: int = limits.ADMIN_LIST_DEFAULT
+    reverse: bool = False
+
+
+class Call(OfObject, tag="call", frozen=True, kw_only=True):
+    """Call a method, as a worker does; answers `value`."""
+
+    method: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+
+
+class OfObjects(Operation, frozen=True, kw_only=True):
+    """An operation on the live objects of all classes, of one class, or on one object."""
+
+    class_name: str | None = None
+    name: str | None = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.class_name is None and not (self.name is None and self.id is None):
+            raise ValueError("an object belongs to a class")
+
+
+class Evict(OfObjects, tag="evict", frozen=True, kw_only=True):
+    """Let objects leave memory when what they are doing is done; answers `objects` and `busy`, as labels."""
+
+
+class Abort(OfObjects, tag="abort", frozen=True, kw_only=True):
+    """Drop objects from memory at once; answers `objects`, as labels."""
+
+
+AnyOperation = Sql | KvGet | KvPut | KvDelete | KvList | Call | Evict | Abort
+Answer = dict[str, Any]

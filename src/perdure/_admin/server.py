@@ -1,0 +1,202 @@
+"""The control socket of a running runtime: who may ask, one operation a connection. (edge)
+
+The file is for the owner alone (0600, in a folder of 0700), and the kernel says who connects: the same user, or
+root. Whoever holds the data folder's lock owns the socket, so one that is there already was left by a process
+that died. Whatever a client sends, or does not, concerns its own connection only.
+"""
+
+# Paths are plain strings here.
+# ruff: noqa: PTH101, PTH108, PTH116
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import suppress
+from typing import Any, Final
+
+import perdure
+from perdure._admin import protocol
+from perdure._admin.address import NAME, address, peer
+from perdure._admin.admin import Admin
+from perdure._base import limits
+from perdure._config.problem import ProblemsFound, as_json, refused
+
+log = logging.getLogger("perdure")
+
+_BACKLOG: Final = 32
+_PROGRESS_S: Final = 0.1
+
+
+class ControlSocket:
+    """Listens from `open` to `close`."""
+
+    def __init__(self, admin: Admin, folder: str) -> None:
+        self._admin = admin
+        self._folder = folder
+        self._server: asyncio.Server | None = None
+        self._clients: dict[asyncio.Task[None], asyncio.Task[Any] | None] = {}
+        """Each connection, with the operation that may be broken off."""
+        self._identity: tuple[int, int] | None = None
+
+    async def open(self) -> None:
+        """Listen; an OSError if that cannot be."""
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with address(self._folder) as path:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+                listening.bind(path)
+                # Nobody can connect before `listen`.
+                os.chmod(path, 0o600)
+                stat = os.stat(path)
+            self._identity = (stat.st_dev, stat.st_ino)
+            listening.listen(_BACKLOG)
+            listening.setblocking(False)
+            self._server = await asyncio.start_unix_server(self._connected, sock=listening)
+        except BaseException:
+            listening.close()
+            raise
+
+    async def stop_accepting(self) -> None:
+        """Take no more connections; operations go on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            path = f"{self._folder}/{NAME}"
+            with suppress(OSError):
+                stat = os.stat(path)
+                if (stat.st_dev, stat.st_ino) == self._identity:
+                    os.unlink(path)
+
+    async def close(self) -> None:
+        """Break off what may be, and wait for the rest, so that nothing uses the runtime after this."""
+        await self.stop_accepting()
+        for work in list(self._clients.values()):
+            if work is not None:
+                work.cancel()
+        if self._clients:
+            _, late = await asyncio.wait(self._clients, timeout=limits.CONTROL_STOP_S)
+            for client in late:
+                client.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    # --- one connection -------------------------------------------------------------------------------
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        crowded = len(self._clients) >= limits.CONTROL_CLIENTS_MAX
+        self._clients[task] = None
+        writer.transport.set_write_buffer_limits(0)  # `drain` waits until all has left
+        try:
+            await self._serve(reader, writer, task, crowded)
+        except (OSError, EOFError, TimeoutError):
+            pass  # the client has gone, or is as good as gone
+        except asyncio.CancelledError:
+            pass  # the runtime stops
+        except Exception:
+            log.exception("the control socket failed at a request")
+        finally:
+            del self._clients[task]
+            writer.transport.abort()  # what was to leave has left, or never will
+
+    async def _serve(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        task: asyncio.Task[None],
+        crowded: bool,
+    ) -> None:
+        if not self._may(writer.get_extra_info("socket")):
+            return  # not a word: it is no business of theirs
+        if crowded:
+            busy = refused("control/busy", f"{limits.CONTROL_CLIENTS_MAX} clients are connected already")
+            await _send(writer, _failure(busy))
+            return
+        await _send(writer, protocol.Hello(perdure.__version__, protocol.VERSION, os.getpid()))
+        try:
+            async with asyncio.timeout(limits.CONTROL_REQUEST_S):
+                head = await reader.readexactly(protocol.LENGTH_BYTES)
+                size = protocol.length(head, limits.CONTROL_REQUEST_BYTES_MAX)
+                request = protocol.read_request(await reader.readexactly(size))
+        except protocol.WrongVersion:
+            await _send(writer, _failure(refused("control/version", WRONG_VERSION)))
+            return
+        except ValueError as error:  # also msgspec's errors
+            await _send(writer, _failure(refused("control/bad-request", f"not a request: {error}")))
+            return
+        if self._server is None:
+            await _send(writer, _failure(refused(protocol.STOPPING, "the server stops")))
+            return
+        await self._answer(request.operation, reader, writer, task)
+
+    async def _answer(
+        self,
+        operation: Any,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        task: asyncio.Task[None],
+    ) -> None:
+        news: list[protocol.Progress] = []
+
+        def tell(done: int, total: int | None, text: str) -> None:
+            news[:] = [protocol.Progress(done, total, text)]  # from any thread; only the latest counts
+
+        work = asyncio.create_task(self._admin.run(operation, tell))
+        if operation.may_be_broken_off:
+            self._clients[task] = work
+        gone = asyncio.create_task(reader.read(1))
+        gone.add_done_callback(lambda gone: gone.cancelled() or gone.exception())
+        try:
+            while not work.done():
+                await asyncio.wait({work, gone}, timeout=_PROGRESS_S, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    if operation.may_be_broken_off:
+                        work.cancel()
+                    await asyncio.wait({work})
+                elif news:
+                    await _send(writer, news.pop())
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work})
+        await _send(writer, _reply(work))
+
+    def _may(self, connection: socket.socket) -> bool:
+        found = peer(connection)
+        return found is None or found[1] in (0, os.geteuid())
+
+
+WRONG_VERSION: Final = (
+    f"the server is Perdure {perdure.__version__}, and this command is of another version: use the `perdure` of the "
+    "server's environment, or restart the server"
+)
+
+
+def _reply(work: asyncio.Task[Any]) -> protocol.Reply:
+    if work.cancelled():
+        return _failure(refused("control/broken-off", "the server stops, and broke this off"))
+    error = work.exception()
+    if error is None:
+        return protocol.Answer(work.result())
+    if isinstance(error, ProblemsFound):
+        return _failure(error)
+    log.error("an operation asked for at the control socket failed", exc_info=error)
+    return _failure(
+        refused("control/failed", f"{type(error).__name__}: {error}", help="the server's log has more")
+    )
+
+
+def _failure(error: ProblemsFound) -> protocol.Failure:
+    return protocol.Failure([as_json(problem) for problem in error.problems])
+
+
+async def _send(writer: asyncio.StreamWriter, message: protocol.Reply) -> None:
+    writer.write(protocol.frame(message))
+    async with asyncio.timeout(limits.CONTROL_WRITE_S):
+        await writer.drain()
