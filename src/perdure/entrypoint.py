@@ -37,29 +37,29 @@ class Entrypoint:
 
     async def fetch(self, request: Request) -> Response:
         """Answer *request* with a fresh instance, in this task."""
-        response = await self._run(lambda worker: _handler(worker)(request))
+        response = await self._run(_fetch, request)
         if not isinstance(response, Response):
             raise no_response(response, self._worker.__name__)
         return response
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a public method with a fresh instance, in this task."""
-        return await self._run(lambda worker: methods.call(worker, name, args, kwargs))
+        return await self._run(methods.call, name, args, kwargs)
 
-    async def _run(self, use: Callable[[Any], Any]) -> Any:
+    async def _run(self, use: Callable[..., Any], *args: Any) -> Any:
         current_env.set(self._env)
         ctx = self._make_context()
         try:
-            return await invoke(use, self._worker(ctx, self._env))
+            return await invoke(use, self._worker(ctx, self._env), *args)
         finally:
             ctx._answered()
 
 
-def _handler(worker: Any) -> Callable[[Request], Any]:
-    handler: Callable[[Request], Any] | None = methods.handler(worker, "fetch")
+def _fetch(worker: Any, request: Request) -> Any:
+    handler = methods.handler(worker, "fetch")
     if handler is None:
         raise PerdureError(NO_FETCH)
-    return handler
+    return handler(request)
 
 
 class EntrypointStub:

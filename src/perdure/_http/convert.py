@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
-from perdure._http.head import announces_body, authority, request_url, response_fields
+from perdure._http.head import announces_body, authority, response_fields
 from perdure._web.headers import from_wire
 from perdure._web.request import make_request
+from perdure._web.url import from_request
 from perdure.web import Address, Body, Request, Response
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -36,7 +37,7 @@ def to_request(scope: Scope, body: AsyncIterator[bytes]) -> Request:
     query: bytes = scope.get("query_string", b"")
     path = raw_path(scope)
     return make_request(
-        request_url(
+        from_request(
             scope.get("scheme", "http"),
             headers.get("host") or _server(scope),
             f"{path}?{query.decode('latin-1')}" if query else path,

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from perdure._base.limits import HTTP_BUFFER_BYTES
-from perdure._http.head import announces_body, head_bytes, request_url, response_fields, shown_path
+from perdure._http.head import announces_body, head_bytes, response_fields, shown_path
 from perdure._http.responder import ClientGone, client_left
 from perdure._web.headers import make_headers
 from perdure._web.request import make_request
+from perdure._web.url import from_request
 from perdure.web import Body, BodyError, Request, Response
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class HttpExchange:
         scheme, host, client = connection.origin(noted)
         has_body = announces_body(method, noted.get("content-length"), chunked="transfer-encoding" in noted)
         return make_request(
-            request_url(scheme, host, self.target),
+            from_request(scheme, host, self.target),
             method,
             make_headers(self._fields),
             Body(source=self) if has_body else None,

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Final
 
 from perdure._web.response import reason
-from perdure._web.url import normalise
 from perdure.web import Response
 
 HOP_BY_HOP: Final = frozenset(
@@ -26,13 +25,6 @@ _LOOKED_AT: Final = HOP_BY_HOP | {"content-length"}
 _STATUS_LINES: Final = {int(s): f"HTTP/1.1 {int(s)} {s.phrase}\r\n" for s in HTTPStatus}
 
 
-def request_url(scheme: str, host: str, target: str) -> str:
-    """Return the URL of a request for *target*, a path with its query; TypeError when *host* is nonsense."""
-    if "@" in host or "/" in host or "\\" in host or "?" in host or "#" in host:
-        raise TypeError(f"Invalid Host header: {host!r}")
-    return normalise(f"{scheme}://{host}{target}")
-
-
 def authority(host: str, port: int | None) -> str:
     """Return what a Host header would say of this address."""
     name = f"[{host}]" if ":" in host else host
@@ -48,7 +40,7 @@ def announces_body(method: str, length: str | None, *, chunked: bool) -> bool:
 
 def response_fields(response: Response, method: str) -> list[tuple[str, str]]:
     """Return the headers to send, without those about the connection; a body at hand gets its true length."""
-    fields = list(response.headers.items())
+    fields = response.headers._pairs.copy()
     body = response.body
     size = None if body is None else body.size
     if body is None and method != "HEAD" and response.status not in (204, 304):

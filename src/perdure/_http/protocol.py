@@ -198,15 +198,17 @@ class HttpProtocol(asyncio.Protocol):
         self._exchange = None
         if exchange.is_gone:
             return
-        refused = exchange.failure is not None
-        exchange.fail(BodyError("The response was sent before the whole request body arrived."))
+        is_last = exchange.closes or self.is_last(exchange)
+        if not exchange.is_whole:
+            is_last = is_last or exchange.failure is not None  # a refused body
+            exchange.fail(BodyError("The response was sent before the whole request body arrived."))
         if not exchange.is_over:
             self._exchange = exchange
             self.abort()
-        elif refused or ((exchange.closes or self.is_last(exchange)) and not exchange.is_whole):
-            self._linger()
-        elif exchange.closes or self.is_last(exchange):
+        elif is_last and exchange.is_whole:
             self._close()
+        elif is_last:
+            self._linger()
         else:
             if self._queue:
                 self._start(self._queue.popleft())
@@ -214,13 +216,15 @@ class HttpProtocol(asyncio.Protocol):
                 self._parse_rest()
             self.go_on_reading()
             self._since_s = self._loop.time()
-            self._watch()
+            if self._timer is None or self._timer_at_s > self._since_s + self._limits.keep_alive_s:
+                self._watch()
 
     def _start(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
         given = self.hub.given(exchange.target)
         self.hub.requests.add(exchange)
-        exchange.task = self._loop.create_task(exchange.run(given))
+        # Not by `create_task`: its factory is there for the tasks of objects.
+        exchange.task = asyncio.Task(exchange.run(given), loop=self._loop)
 
     def origin(self, noted: dict[str, str]) -> tuple[str, str, Address | None]:
         """Return scheme, host and sender of a request with these headers."""
@@ -271,6 +275,8 @@ class HttpProtocol(asyncio.Protocol):
             self._state is _HEAD and (before is not _HEAD or requests != self._requests)
         ):
             self._since_s = self._loop.time()
+            if requests != self._requests:
+                self._rate_since = (self._since_s, self._body_bytes)
             self._watch()
 
     def pause_reading(self) -> None:
@@ -330,12 +336,14 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application unless its head is wrong already."""
-        version, noted = self._parser.get_http_version(), self._noted
+        parser, noted = self._parser, self._noted
+        version = parser.get_http_version()
         if version not in ("1.1", "1.0"):  # the parser would take 0.9 and 2.0
             self._break(505, "This server speaks HTTP/1.1.")
         self.is_http_1_0 = version == "1.0"
         # llhttp has checked that the value is a number, and that there is one.
-        if int(noted.get("content-length", 0)) > self._limits.body_bytes:
+        length = noted.get("content-length")
+        if length is not None and int(length) > self._limits.body_bytes:
             self._break_body()
         if "host" not in noted and not self.is_http_1_0:
             self._break_host()
@@ -343,15 +351,14 @@ class HttpProtocol(asyncio.Protocol):
             del noted["expect"]
         self._last = exchange = HttpExchange(
             self,
-            self._parser.get_method().decode("ascii"),
+            parser.get_method().decode("ascii"),
             self._path(),
             self._fields,
             noted,
-            keeps_alive=not self.is_http_1_0 and self._parser.should_keep_alive(),
+            keeps_alive=not self.is_http_1_0 and parser.should_keep_alive(),
         )
         self._state = _BODY
         self._body_bytes = self._silent_bytes = self._trailer_bytes = 0
-        self._rate_since = (self._loop.time(), 0)
         self._requests += 1
         if self._exchange is None:
             self._start(exchange)

@@ -17,8 +17,8 @@ class Message:
     def __init__(self, body: Any, headers: HeadersInit) -> None:
         self._headers = Headers(headers)
         self._body, content_type = make_body(body)
-        if content_type is not None and "content-type" not in self._headers:
-            self._headers.append("content-type", content_type)
+        if content_type is not None and (headers is None or "content-type" not in self._headers):
+            self._headers._pairs.append(("content-type", content_type))
 
     @property
     def headers(self) -> Headers:

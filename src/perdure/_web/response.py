@@ -67,7 +67,7 @@ class Response(Message):
             )
         if body is not None and status in NULL_BODY_STATUSES:
             raise TypeError("Response with null body status (101, 204, 205, or 304) cannot have a body.")
-        if _BAD_STATUS_TEXT.search(status_text):
+        if status_text and _BAD_STATUS_TEXT.search(status_text):
             raise TypeError(f"Invalid status text: {status_text!r}")
         super().__init__(body, headers)
         self._status = int(status)
@@ -91,7 +91,7 @@ class Response(Message):
             headers=headers,
         )
         if "content-type" not in response._headers:
-            response._headers.append("content-type", "application/json")
+            response._headers._pairs.append(("content-type", "application/json"))
         return response
 
     @classmethod

@@ -8,6 +8,7 @@ an address: nobody looks it up for a call to an object (STB-04).
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from typing import Final
@@ -21,6 +22,9 @@ _CANONICAL = re.compile(
     r"(?::(?!80/|443/)(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
     r"(?:/(?!\.|%2[eE])[A-Za-z0-9\-._~!$&'()*+,;=:@%|\[\]]*)+"
     r"(?:\?[A-Za-z0-9\-._~!$&()*+,;=:@%/?|\[\]\\^`{}]*)?"
+)
+_PLAIN_TARGET = re.compile(
+    r"/[A-Za-z0-9\-._~!$&()*+,;=:@/|\[\]]*(?:\?[A-Za-z0-9\-._~!$&()*+,;=:@%/?|\[\]]*)?"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _IGNORED = re.compile(r"[\t\n\r]")
@@ -50,6 +54,25 @@ def normalise(url: str) -> str:
     host = _authority(authority.rpartition("@")[2], scheme, url)
     shown = f"{scheme}://{host}{_path(slash + path)}"
     return f"{shown}?{_QUERY_ENCODE.sub(_percent, query)}" if has_query else shown
+
+
+def from_request(scheme: str, host: str, target: str) -> str:
+    """
+    Return the URL of a request for *target*, a path with its query, at *host*.
+
+    Raises:
+        TypeError: there is no such host.
+    """
+    if _PLAIN_TARGET.fullmatch(target) and "/." not in target:
+        return _origin(scheme, host) + target
+    return normalise(_origin(scheme, host) + target)
+
+
+@functools.lru_cache(maxsize=256)  # a server has few names; others cost no more than without it
+def _origin(scheme: str, host: str) -> str:
+    if "@" in host or "/" in host or "\\" in host or "?" in host or "#" in host:
+        raise TypeError(f"Invalid Host header: {host!r}")
+    return normalise(f"{scheme}://{host}")[:-1]
 
 
 def join(base: str, reference: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure._web.url import join, normalise, origin
+from perdure._web.url import from_request, join, normalise, origin
 
 pytestmark = pytest.mark.rows("STB-04")
 
@@ -115,3 +115,19 @@ def test_the_origin_is_scheme_host_and_port():
     """What decides whether a credential may travel on."""
     assert origin("https://h:1/a/b") == "https://h:1"
     assert origin("http://h/") == "http://h"
+
+
+@given(
+    st.sampled_from(["h", "H.Example:80", "127.0.0.1:8787", "[::1]:9", "xn--bcher-kva.example"]),
+    st.text("abcXYZ/.%2eE?&='#~|[]^{} <>+é", max_size=20),
+)
+def test_a_request_target_is_spelled_as_in_any_url(host, tail):
+    """The short way for plain paths leads to the same place."""
+    assert from_request("http", host, f"/{tail}") == normalise(f"http://{host}/{tail}")
+
+
+@pytest.mark.parametrize("host", ["a/b", "user@h", "a?b", "a#b", "a\\b", "", "h:99999"])
+def test_a_host_that_is_more_than_a_host_is_a_type_error(host):
+    """It would change what the rest of the URL means."""
+    with pytest.raises(TypeError):
+        from_request("http", host, "/")
