@@ -330,3 +330,89 @@ def test_one_date_and_every_cookie():
             assert "server" not in answer.headers
 
     run(main())
+
+
+def test_a_stream_to_http_1_0_ends_with_the_connection():
+    """It knows no chunks."""
+
+    async def main():
+        async def pieces():
+            yield b"one "
+            yield b"two"
+
+        async def handle(request):
+            return Response(pieces())
+
+        async with serving(handle) as server, Client(server.port) as client:
+            await client.say(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            head, _, body = (await client.reader.read()).partition(b"\r\n\r\n")
+            assert b"transfer-encoding" not in head
+            assert b"connection: close" in head
+            assert body == b"one two"
+
+    run(main())
+
+
+@pytest.mark.rows("ERR-22")
+def test_a_stream_to_http_1_0_that_fails_is_reset():
+    """A plain end would look like the end of the body."""
+
+    async def main():
+        async def pieces():
+            yield b"one"
+            await asyncio.sleep(0.02)
+            raise ValueError("mid-way")
+
+        async def handle(request):
+            return Response(pieces())
+
+        async with serving(handle) as server, Client(server.port) as client:
+            await client.say(b"GET / HTTP/1.0\r\n\r\n")
+            with pytest.raises(ConnectionResetError):
+                await client.reader.read()
+
+    run(main())
+
+
+def test_an_unasked_body_ends_the_connection_with_the_response():
+    """A client that waits for `100 Continue` and gets its answer may send the body or not: nobody can tell."""
+
+    async def main():
+        async def handle(request):
+            return Response("no, thanks")
+
+        async with serving(handle) as server, Client(server.port) as client:
+            await client.say(
+                b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+            )
+            answer = await client.answer()
+            assert (answer.text, answer.headers["connection"]) == ("no, thanks", ["close"])
+            assert await client.ended()
+
+    run(main())
+
+
+def test_a_body_read_after_the_response_tells_that_it_is_too_late():
+    """What had not arrived by then is not waited for."""
+
+    async def main():
+        heard = []
+
+        async def handle(request):
+            async def later():
+                await asyncio.sleep(0.05)
+                try:
+                    await request.bytes()
+                except Exception as error:
+                    heard.append(str(error))
+
+            handle.task = asyncio.create_task(later())
+            return Response("early")
+
+        async with serving(handle) as server, Client(server.port) as client:
+            await client.say(post(10), b"abc")
+            assert (await client.answer()).text == "early"
+            await until(lambda: heard)
+            assert heard == ["The response was sent before the whole request body arrived."]
+
+    run(main())

@@ -33,14 +33,13 @@ class HttpExchange:
 
     __slots__ = (
         "_arrived",
-        "_arrived_bytes",
         "_fields",
         "_is_chunked",
         "_is_continue_owed",
         "_left_bytes",
         "_noted",
         "_on_gone",
-        "_pieces",
+        "_waiting",
         "closes",
         "connection",
         "failure",
@@ -80,8 +79,7 @@ class HttpExchange:
         self.is_over = False
         """The response was sent to its end."""
         self.failure: BodyError | None = None
-        self._pieces: list[bytes] = []
-        self._arrived_bytes = 0
+        self._waiting = bytearray()  # pieces may be single bytes: no list of them
         self._arrived: asyncio.Event | None = None
         self._is_continue_owed = "expect" in noted
         self._is_chunked = (
@@ -112,7 +110,7 @@ class HttpExchange:
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._pieces:
+        while not self._waiting:
             if self.is_whole:
                 raise StopAsyncIteration
             if self.failure is not None:
@@ -124,23 +122,21 @@ class HttpExchange:
                 self._arrived = asyncio.Event()
             self._arrived.clear()
             await self._arrived.wait()
-        piece = b"".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
-        self._pieces.clear()
-        self._arrived_bytes = 0
+        piece = bytes(self._waiting)
+        self._waiting.clear()
         self.connection.go_on_reading()
         return piece
 
     @property
     def is_full(self) -> bool:
         """Whether the client has to wait until somebody reads."""
-        return self._arrived_bytes > HTTP_BUFFER_BYTES
+        return len(self._waiting) > HTTP_BUFFER_BYTES
 
     def take(self, piece: bytes) -> None:
         """Take a piece of the body; nobody wants it when the response is out."""
         self._is_continue_owed = False
         if not self.is_over:
-            self._pieces.append(piece)
-            self._arrived_bytes += len(piece)
+            self._waiting += piece
             self._wake()
 
     def take_end(self) -> None:

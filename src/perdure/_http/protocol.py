@@ -138,7 +138,9 @@ class HttpProtocol(asyncio.Protocol):
             self._parse(data)
 
     def eof_received(self) -> None:
-        """Take it that a client which sends no more has gone: the transport closes."""
+        """Take it that a client which sends no more has gone: the transport closes, when all is sent."""
+        if self.transport.get_write_buffer_size():
+            self._note_stuck()
 
     def stop(self) -> None:
         """Close when nothing is under way; a connection this young may be about to send a request."""
@@ -180,6 +182,7 @@ class HttpProtocol(asyncio.Protocol):
         self._state = _DEAF
         self._is_lingering = True
         self._rest = b""
+        self._queue.clear()
         self.go_on_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -281,7 +284,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let the client wait."""
-        if not self._is_read_paused:
+        if not self._is_read_paused and not self.transport.is_closing():
             self._is_read_paused = True
             self.transport.pause_reading()
 
