@@ -37,6 +37,41 @@ def _made(site):
     return ".perdure"
 
 
+# --- objects --------------------------------------------------------------------------------------------
+
+
+def test_objects_are_listed_with_what_they_store(site):
+    """Of one class, or of all; by name."""
+    for name in ("list a", "list b", "other"):
+        site.ok("call", "Counter", name, "hit")
+    listed = site.json("objects", "Counter", "--prefix", "list ")
+    assert [one["name"] for one in listed["objects"]] == ["list a", "list b"]
+    assert not listed["more"]
+    one = listed["objects"][0]
+    assert one["class"] == "Counter"
+    assert one["size_bytes"] >= 4096
+    assert one["live"] == (site.server is not None)
+    assert one["first_used"] <= one["last_used"]
+    assert site.ok("sql", "--id", "Counter", one["id"], "SELECT 1 AS a") == "a\n1\n"
+    site.ok("call", "Broken", "fine", "hello")
+    assert {one["class"] for one in site.json("objects")["objects"]} == {"Broken", "Counter"}
+
+
+def test_a_list_of_objects_has_a_limit_that_is_told(site):
+    """Over the bounds of classes too."""
+    site.ok("call", "Broken", "fine", "hello")
+    whole = site.json("objects")["objects"]
+    for limit in range(1, len(whole) + 1):
+        part = site.json("objects", "--limit", limit)
+        assert part["objects"] == whole[:limit]
+        assert part["more"] == (limit < len(whole))
+    done = site.perdure("objects", "Counter", "--limit", "1")
+    head, line = done.stdout.splitlines()
+    assert head.split() == ["name", "size", "last", "used", "(UTC)", "live", "id"]
+    assert whole[1]["id"] in line or whole[0]["id"] in line
+    assert "and more" in done.stderr
+
+
 # --- call -----------------------------------------------------------------------------------------------
 
 

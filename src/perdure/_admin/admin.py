@@ -23,6 +23,7 @@ from perdure._admin.operations import (
     KvGet,
     KvList,
     KvPut,
+    Objects,
     OfObject,
     OfObjects,
     Sql,
@@ -35,6 +36,7 @@ from perdure._engine.events import DataEvent
 from perdure._engine.host import Host, Space
 from perdure._engine.live import Live
 from perdure._storage import inspection, kv
+from perdure._storage.catalog import CatalogRow
 from perdure._storage.keyrange import key_range
 from perdure._storage.store import Store
 from perdure.errors import DataCloneError, ObjectReset, PerdureError, SqlError
@@ -46,6 +48,7 @@ T = TypeVar("T")
 ABORTED: Final = "The object was aborted by an operator."
 _LOOK_S: Final = 0.02
 _NAMES_LOOKED_AT: Final = 200  # comparing takes some tens of microseconds each
+_BEHIND_ALL: Final = b"i" + b"\xff" * (ids.HALF * 2 + 1)
 _PAIRS_BYTES_MAX: Final = 32 * limits.MIB
 
 Tell = Callable[[int, int | None, str], None]
@@ -70,6 +73,8 @@ class Admin:
             raise refused(protocol.STOPPING, "the server stops, and did nothing of it")
         try:
             match operation:
+                case Objects():
+                    return await self._objects(operation)
                 case Sql():
                     return await self._sql(operation)
                 case KvGet() | KvPut() | KvDelete() | KvList():
@@ -128,6 +133,44 @@ class Admin:
                 help="names are exact; an object that never stored anything has nothing to show",
             )
         return space.live(object_id, row.name if name is None else name)
+
+    async def _objects(self, operation: Objects) -> Answer:
+        chosen = (
+            [self._space(operation.class_name)]
+            if operation.class_name is not None
+            else [self._host.spaces[name] for name in sorted(self._host.spaces)]
+        )
+        first, after = operation.cursor or ("", None)
+        limit = max(1, min(operation.limit, limits.ADMIN_LIST_MAX))
+        found: list[dict[str, Any]] = []
+        for space in chosen:
+            if space.class_name < first:
+                continue
+            while True:
+                count = min(limits.OBJECTS_LISTED_MAX, limit - len(found))
+                rows, place = space.list(operation.prefix or None, after, count)
+                found += [self._described(space, row) for row in rows]
+                if len(found) == limit and (place is not None or space is not chosen[-1]):
+                    return {"objects": found, "cursor": (space.class_name, place or _BEHIND_ALL)}
+                after = place
+                if place is None:
+                    break
+                await asyncio.sleep(0)  # others run between two pages
+        return {"objects": found, "cursor": None}
+
+    def _described(self, space: Space, row: CatalogRow) -> dict[str, Any]:
+        engine = self._host.storage
+        path = engine.layout.store(space.store_key(row.id))
+        live = space.lives.get(row.id)
+        return {
+            "class": space.class_name,
+            "name": leaf(row.name),
+            "id": row.id.hex(),
+            "size_bytes": (engine.disk.size(path) or 0) + (engine.disk.size(f"{path}-wal") or 0),
+            "first_used_s": row.first_used_s,
+            "last_used_s": row.last_used_s,
+            "live": live is not None and live.instance is not None,
+        }
 
     # --- data -----------------------------------------------------------------------------------------
 

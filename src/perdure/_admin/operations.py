@@ -28,6 +28,21 @@ class OfObject(Operation, frozen=True, kw_only=True):
             raise ValueError("an object is named by its name or by its id")
 
 
+class Objects(Operation, tag="objects", frozen=True, kw_only=True):
+    """
+    List the objects that store something, by class, then as `Namespace.list` orders them.
+
+    Answers `objects`, each with `class`, `name`, `id`, `size_bytes`, `first_used_s`, `last_used_s` and `live`, and a
+    `cursor` to go on with, or None.
+    """
+
+    class_name: str | None = None
+    prefix: str = ""
+    limit: int = limits.ADMIN_LIST_DEFAULT
+    cursor: tuple[str, bytes] | None = None
+    """Class and place of the last object of the answer before."""
+
+
 class Sql(OfObject, tag="sql", frozen=True, kw_only=True):
     """Run SQL as an event of the object; answers `columns`, `rows` and `changes`."""
 
@@ -91,5 +106,5 @@ class Abort(OfObjects, tag="abort", frozen=True, kw_only=True):
     """Drop objects from memory at once; answers `objects`, as labels."""
 
 
-AnyOperation = Sql | KvGet | KvPut | KvDelete | KvList | Call | Evict | Abort
+AnyOperation = Objects | Sql | KvGet | KvPut | KvDelete | KvList | Call | Evict | Abort
 Answer = dict[str, Any]

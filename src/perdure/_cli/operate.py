@@ -41,6 +41,19 @@ def _named(name: str, is_id: bool) -> dict[str, str]:
     return {"id": name} if is_id else {"name": name}
 
 
+@on_folder("List the objects that store something.")
+@click.argument("class_name", metavar="[CLASS]", required=False)
+def objects(options: RunOptions, class_name: str | None, prefix: str, limit: int, json: bool) -> int:
+    """
+    List the objects that store something, of CLASS or of every class: name, size, last use, id.
+
+    Those with a name come first, in the order of names. `live` are those in the memory of a server.
+    """
+    from perdure._cli.objects import list_objects
+
+    return list_objects(options, class_name, prefix=prefix, limit=limit, as_json=json)
+
+
 @on_folder("Run SQL on the database of one object.")
 @class_name
 @name
@@ -175,4 +188,4 @@ def doctor(options: RunOptions, json: bool) -> int:
     return implementation.doctor(options, as_json=json)
 
 
-COMMANDS = (sql, kv, call, evict, abort, doctor)
+COMMANDS = (objects, sql, kv, call, evict, abort, doctor)

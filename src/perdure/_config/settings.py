@@ -46,7 +46,7 @@ class Setting:
 RUN = ("dev", "serve")
 OBJECT = ("sql", "kv", "call", "evict", "abort")
 """Commands on one object, or on some."""
-FOLDER = (*OBJECT, "doctor")
+FOLDER = ("objects", *OBJECT, "doctor")
 """Commands on a data folder, whether something runs there or not."""
 ALL = (*RUN, "check", *FOLDER)
 
@@ -71,14 +71,16 @@ SETTINGS: tuple[Setting, ...] = (
         unit="seconds",
         metavar="SECONDS",
     ),
-    _of_command("prefix", str, "", "Only those that begin so.", ("kv",), metavar="TEXT"),
-    _of_command("limit", int, limits.ADMIN_LIST_DEFAULT, "Show at most so many.", ("kv",), metavar="N"),
+    _of_command("prefix", str, "", "Only those that begin so.", ("objects", "kv"), metavar="TEXT"),
+    _of_command(
+        "limit", int, limits.ADMIN_LIST_DEFAULT, "Show at most so many.", ("objects", "kv"), metavar="N"
+    ),
     _of_command("reverse", bool, False, "From the last to the first.", ("kv",)),
     _of_command(
         "kw", list, (), "Keyword argument; may be given several times.", ("call",), metavar="NAME=VALUE"
     ),
     _of_command("all", bool, False, "All live objects: of CLASS, or of every class.", ("evict", "abort")),
-    _of_command("json", bool, False, "Print JSON.", ("sql", "kv", "call", "check", "doctor")),
+    _of_command("json", bool, False, "Print JSON.", ("objects", "sql", "kv", "call", "check", "doctor")),
     Setting(
         "path",
         str,

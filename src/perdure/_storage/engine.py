@@ -44,8 +44,8 @@ class StorageEngine:
         open_stores_max: int = limits.OPEN_STORES_MAX,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self._disk = disk
-        self._layout = layout
+        self.disk = self._disk = disk
+        self.layout = self._layout = layout
         self.journal = journal
         self.now_s = now_s
         self._stores: dict[bytes, Store] = {}
