@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from support.inside import Unsynced
+from support.inside import Unsynced, until
 
 from perdure._base.disk import Disk
+from perdure._storage import kv
+from perdure._storage.database import own
 from perdure._storage.engine import StorageEngine
 from perdure._storage.folder import DataFolder
 from perdure._storage.journal.journal import Journal
@@ -68,3 +70,13 @@ async def a_store(**options: Any) -> AsyncIterator[tuple[Store, Owner]]:
     """Give one store in a fresh folder, and its owner."""
     async with an_engine(**options) as engine:
         yield owned(engine)
+
+
+async def write(store: Store, *statements: str, **pairs: bytes) -> None:
+    """Run *statements* and put *pairs* as one turn; wait until it is durable."""
+    for key, value in pairs.items():
+        kv.put(store, key, value)
+    for statement in statements:
+        store.begin_write().run(own(statement))
+    store.end_turn()
+    await until(lambda: store.is_durable)

@@ -57,6 +57,7 @@ class CatalogRow(NamedTuple):
 
 
 Rows: TypeAlias = list[CatalogRow]
+Keys: TypeAlias = list[bytes]
 
 _MAKE: Final = (
     own(
@@ -83,6 +84,10 @@ _COLUMNS: Final = "SELECT id, name, first_used_s, last_used_s FROM object WHERE 
 _NAMED: Final = own(f"{_COLUMNS} AND name >= ? AND name < ? ORDER BY name LIMIT ?")
 _NAMELESS: Final = own(f"{_COLUMNS} AND name IS NULL AND id > ? ORDER BY id LIMIT ?")
 _ONE: Final = own(f"{_COLUMNS} AND id = ?")
+_KEYS: Final = own(
+    "SELECT namespace, id FROM object WHERE (namespace, id) > (?, ?) ORDER BY namespace, id LIMIT ?"
+)
+_COUNT: Final = own("SELECT count(*) FROM object")
 _BEHIND_ALL_NAMES: Final = b"\xff"  # no byte of UTF-8
 
 
@@ -288,6 +293,20 @@ class Catalog:
         if prefix is None and len(rows) < limit:
             rows += _rows(database, _NAMELESS, (namespace, place, limit - len(rows)))
         return rows
+
+    def keys(self, after: bytes | None = None, *, limit: int) -> Keys:
+        """List the stores of all objects in the order of their keys, behind *after*."""
+        database = self._reading()
+        if database is None:
+            return []
+        namespace, object_id = ("", b"") if after is None else _split(after)
+        found: list[Any] = database.run(_KEYS, (namespace, object_id, limit)).fetchall()
+        return [f"{folder}/{object_id.hex()}".encode() for folder, object_id in found]
+
+    def count(self) -> int:
+        """Count the objects."""
+        database = self._reading()
+        return 0 if database is None else int(database.one(_COUNT)[0])
 
     def get(self, key: bytes) -> CatalogRow | None:
         """Return the row of the object whose store is *key*; None: there is no such object."""

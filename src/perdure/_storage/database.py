@@ -84,6 +84,45 @@ def sqlite_version() -> str:
     return f"{apsw.sqlite_lib_version()} (apsw {apsw.apsw_version()})"
 
 
+class PlainFile:
+    """
+    A database file that no store has open: a copy, or one that is brought here. For a thread, or before any loop.
+
+    Usable in a `with` block. What SQLite says of it is raised as `SqlError`.
+    """
+
+    def __init__(self, path: str, *, writable: bool = False) -> None:
+        flags = apsw.SQLITE_OPEN_READWRITE if writable else apsw.SQLITE_OPEN_READONLY
+        try:
+            self._connection = apsw.Connection(path, flags=flags)
+            self._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+            self._connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        except apsw.Error as error:
+            raise translate(error) from None
+
+    def __enter__(self) -> PlainFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.close(True)
+
+    def rows(self, sql: str, bindings: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Run a statement; its rows are read one by one."""
+        try:
+            yield from self._connection.execute(sql, bindings)
+        except apsw.Error as error:
+            raise translate(error) from None
+
+    def run(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement; return all of its rows."""
+        return list(self.rows(sql, bindings))
+
+
+def literal(value: Any) -> str:
+    """Return *value*, as it came from SQLite, as SQL says it."""
+    return apsw.format_sql_value(value)
+
+
 @functools.cache
 def empty_image() -> bytes:
     """Return the bytes of an empty database in WAL mode, made once by SQLite itself."""

@@ -95,6 +95,11 @@ class Layout:
         return f"{self.root}/catalog.notes"
 
     @property
+    def scratch(self) -> str:
+        """A copy that is looked at."""
+        return f"{self.root}/scratch.sqlite"
+
+    @property
     def journal(self) -> str:
         return f"{self.root}/journal"
 

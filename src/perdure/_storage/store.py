@@ -104,6 +104,7 @@ class Store:
         "number",
         "owner",
         "path",
+        "pins",
         "plans",
         "provisional",
         "used",
@@ -140,6 +141,7 @@ class Store:
         self._salts: bytes | None = None
         self._announced = False  # the catalog will hear that this object is there
         self.is_blank = False  # nothing is in it, so it need not be there
+        self.pins = 0  # snapshots that are read: the file and the durable part of the WAL stay as they are
         self._sync_fd: int | None = None
         self._syncing = False
         self._whole = 0  # the last commit that was all pages written again
@@ -179,6 +181,7 @@ class Store:
             and self.database is None
             and self.is_durable
             and not self.journaled
+            and not self.pins
             and not self.wants_checkpoint
             and not self._syncing
         )
@@ -211,7 +214,7 @@ class Store:
 
     def _close_sync_fd(self) -> None:
         # Not while the database is open: closing any descriptor of it drops this process's locks on it.
-        if self._sync_fd is not None and self.database is None and not self._syncing:
+        if self._sync_fd is not None and self.database is None and not self._syncing and not self.pins:
             self.engine.close_fd(self._sync_fd)
             self._sync_fd = None
 
@@ -449,7 +452,7 @@ class Store:
 
         What emptied it must be in the file before: a file that comes back after a power loss is an empty one.
         """
-        if self.owner is not None or not self.is_blank or not self.can_close:
+        if self.owner is not None or not self.is_blank or not self.can_close or self.pins:
             return False
         if self.journaled:
             self.wants_checkpoint = True
@@ -467,7 +470,7 @@ class Store:
     def make_way(self) -> None:
         """Let the journal's oldest segments go: by a checkpoint, or by writing the pages to the newest one."""
         self.wants_checkpoint = True
-        if not self.try_checkpoint() and (self.cursors or self.depth):
+        if not self.try_checkpoint() and (self.cursors or self.depth or self.pins):
             self._journal_again()
 
     def try_checkpoint(self) -> bool:
@@ -480,12 +483,11 @@ class Store:
             return True
         if self.journaled > self.engine.wal_frames_max and self.has_cursors:
             self.finalise_cursors(KEPT_TOO_LONG)
-        if not (self.can_close and self.is_durable):
+        if not (self.can_close and self.is_durable) or self.pins:
             return False
         try:
             database = self.database or self.open()
-            if self._sync_fd is None:
-                self._sync_fd = self.engine.open_fd(self.path)
+            self._open_sync_fd()
             if not database.checkpoint():
                 return False
         except (Error, OSError, PerdureError) as error:
@@ -507,8 +509,36 @@ class Store:
             self._close_sync_fd()
             self.engine.settled(self)
 
+        assert self._sync_fd is not None
         self.engine.sync_store(self, self._sync_fd, synced)
         return True
+
+    def pin(self) -> int:
+        """
+        Keep the last durable commit as it is on the disk until `unpin`: no checkpoint, no new life of the WAL.
+
+        Returns a descriptor of the file. It must not be closed by who gets it: that would drop this process's locks.
+        """
+        self.pins += 1
+        try:
+            return self._open_sync_fd()
+        except BaseException:
+            self.unpin()
+            raise
+
+    def unpin(self) -> None:
+        """Let the store go on."""
+        self.pins -= 1
+        if not self.pins:
+            if self.wants_checkpoint or self.is_blank:
+                self.try_checkpoint()
+            self._close_sync_fd()
+            self.engine.settled(self)
+
+    def _open_sync_fd(self) -> int:
+        if self._sync_fd is None:
+            self._sync_fd = self.engine.open_fd(self.path)
+        return self._sync_fd
 
     def _journal_again(self) -> None:
         """Write every page changed since the last checkpoint once more."""

@@ -128,6 +128,25 @@ def recover(
     )
 
 
+def check_log(disk: Disk, layout: Layout) -> None:
+    """
+    Look whether the log that is there can be read, and touch nothing.
+
+    Raises:
+        DataFolderError: a part of it that was durable cannot be read.
+    """
+    numbers = [number for name in disk.list(layout.journal) if (number := segment_number(name)) is not None]
+    fds: dict[int, int] = {}
+    try:
+        for number in sorted(numbers):
+            fds[number] = disk.open(layout.segment(number))
+        if fds:
+            _read_log(disk, layout, fds)
+    finally:
+        for fd in fds.values():
+            disk.close(fd)
+
+
 # --- reading -------------------------------------------------------------------------------------------
 
 

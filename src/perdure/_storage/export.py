@@ -1,0 +1,38 @@
+"""Export: one object's last durable commit as a file. (cooperative)"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perdure._storage.snapshot import hold, in_thread
+
+if TYPE_CHECKING:
+    from perdure._storage.engine import StorageEngine
+
+
+async def export_store(engine: StorageEngine, key: bytes, target_path: str) -> int:
+    """
+    Write the object's database to *target_path*, which is replaced as a whole or not at all; returns its size in bytes.
+
+    The file needs nothing beside it: every SQLite program opens it. Keys and values are in its table `_cf_KV`.
+    The object goes on meanwhile; what it commits from now on is not in the file.
+
+    Raises:
+        StorageError: there is no such object.
+        OSError: the file cannot be written.
+    """
+    disk = engine.disk
+    new = f"{target_path}.new"
+
+    def replace() -> int:
+        try:
+            size_bytes = snapshot.copy(new, plain=True)
+            disk.rename(new, target_path)
+        except BaseException:
+            disk.unlink(new)
+            raise
+        disk.sync_folder(target_path.rpartition("/")[0] or ("/" if target_path[:1] == "/" else "."))
+        return size_bytes
+
+    with hold(engine, key) as snapshot:
+        return await in_thread(replace)
