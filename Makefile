@@ -22,11 +22,11 @@ run: $(READY)  ## start the example application, with reload: a box office in th
 	$(BIN)/perdure dev examples/booking
 
 test: $(READY)  ## every test that needs no root (make test T=tests/unit for some)
-	$(BIN)/python -m pytest $(T) -m "not browser"
+	$(BIN)/python -m pytest $(T) -m "not browser and not foreign"
 
-test-all: test  ## all tests: also those with a real browser
+test-all: test  ## all tests: also those with a real browser and programs of others
 	@scripts/install-test-tools
-	$(BIN)/python -m pytest $(T) -m browser
+	$(BIN)/python -m pytest $(T) -m "browser or foreign"
 
 lint: $(READY)  ## formatting and lint
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import perdure
 from perdure._cli.console import has_colour, now
 from perdure._cli.options import RunOptions
-from perdure._cli.output import address, banner, json_line, paint, problems_text
+from perdure._cli.output import address, banner, is_address, json_line, paint, problems_text
 from perdure._cli.prepare import Prepared
 from perdure._config.load import shown
 from perdure._config.problem import Problem, as_json
@@ -87,7 +87,7 @@ class Announcer:
             url = f"unix:{sockets[0].getsockname()}"
         else:
             host, port = sockets[0].getsockname()[:2]
-            url = address(self._options.host or host, port)
+            url = address(host if is_address(self._options.host) else self._options.host, port)
         if self._json:
             self._write({"time": now(), "level": "info", "event": "ready", "url": url}, sys.stdout)
         else:

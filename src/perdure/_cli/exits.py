@@ -13,6 +13,7 @@ USAGE: Final = 2
 STUCK: Final = 70  # EX_SOFTWARE of sysexits.h
 STORAGE: Final = 74  # EX_IOERR of sysexits.h
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+TERMINATED: Final = 143  # 128 + SIGTERM
 
 EXITS: dict[int, str] = {
     OK: "Done; `serve` and `dev` ended as asked, by Ctrl-C or SIGTERM.",
@@ -21,6 +22,7 @@ EXITS: dict[int, str] = {
     STUCK: "The application kept the event loop beyond the time to drain; what was confirmed is safe.",
     STORAGE: "The disk failed: what was confirmed is safe, nothing more can be made durable.",
     INTERRUPTED: "Ended at once by a second Ctrl-C; what was confirmed is safe.",
+    TERMINATED: "Ended by SIGTERM before it served, or after it had stopped serving.",
 }
 
 

@@ -22,6 +22,7 @@ from perdure._cli.guard import Guard
 from perdure._cli.options import RunOptions
 from perdure._cli.output import json_line, request_line
 from perdure._cli.prepare import Prepared, data_problem
+from perdure._cli.systemd import Notifier
 from perdure._config.problem import ProblemsFound
 from perdure._http.limits import HttpLimits, connections_that_fit
 from perdure._http.responder import Handle, RequestLine, Responder
@@ -95,12 +96,20 @@ async def host(
         await _start_when_free(runtime)
     ease_collector()
     on_server(server.stop)
+    notifier = Notifier.take(os.environ)
+
+    def ready() -> None:
+        on_ready()
+        notifier.ready()
+
     with Guard(drain_s) if signals else contextlib.nullcontext():
+        alive = asyncio.create_task(notifier.keep_alive())
         try:
-            await server.run(ready=on_ready)
+            await server.run(ready=ready, draining=notifier.stopping)
         finally:
             # One allowance for all: what the server's drain took is not given again.
             await runtime.stop(drain_s=max(0.0, server.deadline_s - time.monotonic()))
+            alive.cancel()
     if failed:
         raise ProblemsFound([data_problem(failed[0], prepared.data)])
     return exits.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,6 +21,15 @@ def paint(text: str, *styles: str, colour: bool) -> str:
 def address(host: str, port: int) -> str:
     """Return the URL that a listening address answers at."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_address(host: str) -> bool:
+    """Tell an address, or none at all, from a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return not host
+    return True
 
 
 def banner(

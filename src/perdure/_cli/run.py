@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 
 from perdure._cli import exits
@@ -11,6 +13,7 @@ from perdure._cli.host import run_here, tune
 from perdure._cli.listen import close, listen
 from perdure._cli.options import RunOptions
 from perdure._cli.prepare import prepare
+from perdure._cli.systemd import given_sockets
 from perdure._config.problem import ProblemsFound
 
 
@@ -19,10 +22,14 @@ def run(options: RunOptions) -> int:
     with marked_output(log_level=options.log_level, log_format=options.log_format):
         say = Announcer(options)
         sockets: list[socket.socket] = []
+        if os.getpid() == 1:
+            # Of a container: the system lets a signal without a handler not reach its first process. Once the server
+            # runs it has handlers of its own.
+            signal.signal(signal.SIGTERM, lambda number, frame: os._exit(exits.TERMINATED))
         try:
             tune()
             prepared = prepare(options)
-            sockets = listen(options)
+            sockets = given_sockets(os.environ) or listen(options)
             say.start(facts(prepared), prepared.warnings)
             return run_here(prepared, options, sockets, on_ready=lambda: say.ready(sockets))
         except ProblemsFound as error:

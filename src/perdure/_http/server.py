@@ -79,12 +79,14 @@ class Server:
         self,
         *,
         ready: Callable[[], None] | None = None,
+        draining: Callable[[], None] | None = None,
         on_stopping: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """
         Serve until a signal or `stop`.
 
-        *ready* is called when connections are accepted, *on_stopping* awaited when the requests are done.
+        *ready* is called when connections are accepted, *draining* when they are no longer, and *on_stopping*
+        awaited when the requests are done.
         """
         self._loop = loop = asyncio.get_running_loop()
         with self._signals():
@@ -96,6 +98,8 @@ class Server:
                     ready()
                 await self._serve_until_stopped()
             finally:
+                if draining is not None:
+                    draining()
                 await self._drain()
                 if on_stopping is not None:
                     await on_stopping()
