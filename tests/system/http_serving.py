@@ -31,15 +31,16 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(handle, *, debug=False, limits=None, drain_s=5.0, on_stopping=None, **more):
+async def serving(handle, *, sockets=None, debug=False, limits=None, drain_s=5.0, on_stopping=None, **more):
     """Serve *handle* for the time of the block."""
     lines, refused = [], []
 
     def on_request(line):
         (refused if line.refused else lines).append(line)
 
-    sockets = bind("127.0.0.1", 0)
-    port = sockets[0].getsockname()[1]
+    sockets = sockets or bind("127.0.0.1", 0)
+    address = sockets[0].getsockname()
+    port = address[1] if isinstance(address, tuple) else None
     server = Server(
         Responder(handle, debug=debug, on_request=on_request),
         sockets=sockets,

@@ -368,3 +368,43 @@ def test_reload_can_be_turned_off_in_the_environment(app):
     """`PERDURE_RELOAD=0`: one process."""
     with Perdure("dev", "--port", "0", cwd=app, PERDURE_RELOAD="0") as server:
         assert server.get("pid").text == str(server.process.pid)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seen"),
+    [
+        ([], "https://front/ 1.2.3.4"),
+        (["--no-proxy-headers"], "http://h/ 127.0.0.1"),
+        (["--forwarded-allow-ips", "10.0.0.0/8"], "http://h/ 127.0.0.1"),
+        (["--health-path", "/"], "ok"),
+    ],
+)
+def test_options_say_which_proxies_are_believed_and_where_health_is(tmp_path, arguments, seen):
+    """By default those on this machine, and a path no application has."""
+    (tmp_path / "app.py").write_text(
+        "from perdure import Response, WorkerEntrypoint\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request):\n"
+        "        return Response(f'{request.url} {request.client.host}')\n"
+    )
+    with serve(tmp_path, *arguments) as server:
+        headers = {
+            "host": "h",
+            "x-forwarded-proto": "https",
+            "x-forwarded-for": "1.2.3.4",
+            "x-forwarded-host": "front",
+        }
+        assert httpx.get(server.url, headers=headers).text.strip() == seen
+
+
+def test_options_bound_what_the_server_takes_at_a_time(app):
+    """One more is told 503."""
+    with serve(app, "--max-requests", "1", "--max-connections", "2") as server:
+        slow = in_thread(server.get, "slow")
+        server.wait_for("slow began")
+        with httpx.Client() as second, httpx.Client() as third:
+            for client, what in ((second, "requests are in progress"), (third, "connections are open")):
+                answer = client.get(f"{server.url}/version")
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+                assert what in answer.text
+        assert slow.result().text == "ok"

@@ -7,12 +7,13 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from http_serving import HOST, Client, run, until
+from http_serving import HOST, Client, ask, run, serving, until
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Mount
 
 from perdure._http.asgi import HttpApp
+from perdure._http.forwarded import Proxies
 from perdure._http.server import bind
 from perdure.web import Response
 
@@ -232,17 +233,35 @@ def test_a_root_path_given_to_the_server_is_part_of_the_url():
     run(main())
 
 
-def test_behind_a_local_proxy_scheme_and_client_are_the_clients():
-    """Our own server believes X-Forwarded-* from this machine."""
-    from http_serving import ask, serving
+@pytest.mark.parametrize(
+    ("proxies", "seen"),
+    [
+        (Proxies(), "https://front.example/x 10.1.2.3"),
+        (Proxies("10.0.0.0/8"), "http://h/x 127.0.0.1"),
+        (None, "http://h/x 127.0.0.1"),
+    ],
+)
+def test_only_a_trusted_proxy_is_believed(proxies, seen):
+    """By default those on this machine are."""
 
     async def main():
         async def tell(request):
             return Response(f"{request.url} {request.client.host}")
 
-        async with serving(tell) as server:
-            forwarded = b"X-Forwarded-Proto: https\r\nX-Forwarded-For: 10.1.2.3\r\n"
+        async with serving(tell, proxies=proxies) as server:
+            forwarded = b"X-Forwarded-Proto: https\r\nX-Forwarded-For: 10.1.2.3\r\nX-Forwarded-Host: front.example\r\n"
             answer = await ask(server.port, b"GET /x HTTP/1.1\r\n" + HOST + forwarded + b"\r\n")
-            assert answer.text == "https://h/x 10.1.2.3"
+            assert answer.text == seen
+
+    run(main())
+
+
+def test_a_forwarded_host_that_is_nonsense_is_400():
+    """As a Host header that is."""
+
+    async def main():
+        async with serving(handle) as server:
+            head = b"GET /x HTTP/1.1\r\n" + HOST + b"X-Forwarded-Host: a/b\r\n\r\n"
+            assert (await ask(server.port, head)).status == 400
 
     run(main())

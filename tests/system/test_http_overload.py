@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 
 import pytest
 from http_serving import HOST, Client, ask, run, serving, until
@@ -202,3 +203,17 @@ class TestHealth:
 def test_as_many_connections_as_the_limit_of_open_files_lets(descriptors, connections):
     """Stores come first, and something is left for the rest."""
     assert connections_that_fit(descriptors) == connections
+
+
+def test_the_system_finds_out_peers_that_vanished():
+    """Connections inherit it from the listening socket."""
+
+    async def main():
+        async with serving(fine) as server, Client(server.port):
+            await until(lambda: server.server.hub.connections)
+            (connection,) = server.server.hub.connections
+            sock = connection.transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+    run(main())

@@ -91,6 +91,8 @@ class Server:
         self._loop = loop = asyncio.get_running_loop()
         with self._signals():
             for sock in self._sockets:
+                if sock.family != socket.AF_UNIX:
+                    _find_out_the_vanished(sock)
                 create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
                 self._listeners.append(await create(self._new_protocol, sock=sock, backlog=BACKLOG))
             try:
@@ -166,6 +168,13 @@ class Server:
             self._loop.call_soon_threadsafe(self._stop.set)
 
 
+def _find_out_the_vanished(sock: socket.socket) -> None:
+    """Let the system ask peers of silent connections whether they are there; accepted sockets inherit it."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def bind(host: str, port: int) -> list[socket.socket]:
     """
     Return bound sockets, one for each address of *host*; OSError when an address cannot be had.
@@ -180,10 +189,6 @@ def bind(host: str, port: int) -> list[socket.socket]:
             sock = socket.socket(family, socket.SOCK_STREAM)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Handed down to connections: a peer that vanished without a word is found out.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for option, value in _KEEP_ALIVE.items():
-                sock.setsockopt(socket.IPPROTO_TCP, option, value)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
