@@ -50,6 +50,7 @@ class Counter(DurableObject):
         raise LookupError("no such seat")
 
     async def wait(self):
+        print("wait began", flush=True)
         await asyncio.sleep(600)
 
 class Broken(DurableObject):

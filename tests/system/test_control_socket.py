@@ -355,6 +355,7 @@ def test_a_server_that_only_starts_or_stops_is_waited_for(tmp_path):
     with Perdure("serve", "--port", "0", "--drain", "1", cwd=tmp_path) as server:
         assert server.get("home").text == "1"
         in_thread(lambda: pytest.raises(Exception, server.get, "wait"))
+        server.wait_for("wait began")
         server.signal(signal.SIGTERM)
         eventually(lambda: not (tmp_path / ".perdure" / NAME).exists(), "the end of the socket")
         assert site.ok("kv", "Counter", "home", "get", "n") == "1\n"

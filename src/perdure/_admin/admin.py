@@ -18,7 +18,9 @@ from perdure._admin.operations import (
     Answer,
     AnyOperation,
     Call,
+    Delete,
     Evict,
+    Export,
     KvDelete,
     KvGet,
     KvList,
@@ -27,6 +29,7 @@ from perdure._admin.operations import (
     OfObject,
     OfObjects,
     Sql,
+    Verify,
 )
 from perdure._base import codec, ids, limits
 from perdure._base.portrait import leaf, portrait, value_of
@@ -37,8 +40,11 @@ from perdure._engine.host import Host, Space
 from perdure._engine.live import Live
 from perdure._storage import inspection, kv
 from perdure._storage.catalog import CatalogRow
+from perdure._storage.delete import delete_store
+from perdure._storage.export import export_store
 from perdure._storage.keyrange import key_range
 from perdure._storage.store import Store
+from perdure._storage.verify import verify
 from perdure.errors import DataCloneError, ObjectReset, PerdureError, SqlError
 from perdure.namespace import Namespace, RpcProperty
 from perdure.transactions import SyncTransactionBlock
@@ -81,6 +87,12 @@ class Admin:
                     return await self._kv(operation)
                 case Call():
                     return await self._call(operation)
+                case Export():
+                    return await self._export(operation)
+                case Delete():
+                    return await self._delete(operation)
+                case Verify():
+                    return await self._verify(tell)
                 case Evict():
                     return await self._evict(operation)
                 case Abort():
@@ -123,6 +135,11 @@ class Admin:
     def _stored(self, operation: OfObject) -> Live:
         """Return the entry of an object that has stored something; it is not made otherwise."""
         space = self._space(operation.class_name)
+        row = self._row(operation, space)
+        return space.live(row.id, row.name if operation.name is None else operation.name)
+
+    def _row(self, operation: OfObject, space: Space) -> CatalogRow:
+        """Return what the catalog has of an object; it is a problem if that is nothing."""
         object_id, name = self._named(operation, space)
         row = self._host.storage.catalog.get(space.store_key(object_id))
         if row is None:
@@ -132,7 +149,7 @@ class Admin:
                 hint=None if name is None else did_you_mean(name, _names_near(space, name)),
                 help="names are exact; an object that never stored anything has nothing to show",
             )
-        return space.live(object_id, row.name if name is None else name)
+        return row
 
     async def _objects(self, operation: Objects) -> Answer:
         chosen = (
@@ -233,6 +250,35 @@ class Admin:
             case KvList():
                 return await self._inside(live, "kv", lambda store: _pairs(store, operation))
 
+    # --- whole stores ---------------------------------------------------------------------------------
+
+    def _store_key(self, operation: OfObject) -> bytes:
+        """Return the key of the store of an object that has stored something."""
+        space = self._space(operation.class_name)
+        return space.store_key(self._row(operation, space).id)
+
+    async def _export(self, operation: Export) -> Answer:
+        key = self._store_key(operation)
+        try:
+            return {"size_bytes": await export_store(self._host.storage, key, operation.path)}
+        except OSError as error:
+            raise _unwritable(operation.path, error) from None
+
+    async def _delete(self, operation: Delete) -> Answer:
+        await delete_store(self._host.storage, self._store_key(operation))
+        return {}
+
+    async def _verify(self, tell: Tell) -> Answer:
+        checked = 0
+
+        def looked(done: int, total: int) -> None:
+            nonlocal checked
+            checked = done
+            tell(done, total, "databases")
+
+        findings = await verify(self._host.storage, looked)
+        return {"checked": checked, "findings": [finding._asdict() for finding in findings]}
+
     # --- instances ------------------------------------------------------------------------------------
 
     async def _call(self, operation: Call) -> Answer:
@@ -290,6 +336,14 @@ class Admin:
             return list(space.lives.values())
         live = space.lives.get(self._named(operation, space)[0])
         return [] if live is None else [live]
+
+
+def _unwritable(path: str, error: OSError) -> ProblemsFound:
+    return refused(
+        "cli/unwritable",
+        f"{path} cannot be written: {error.strerror or error}",
+        help="where a server runs, it writes the file: it must be allowed to, and see the same folders",
+    )
 
 
 def _names_near(space: Space, name: str) -> list[str]:

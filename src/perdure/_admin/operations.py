@@ -86,6 +86,22 @@ class Call(OfObject, tag="call", frozen=True, kw_only=True):
     kwargs: dict[str, Any] = {}
 
 
+class Export(OfObject, tag="export", frozen=True, kw_only=True):
+    """Write the database to a file, which the server's process makes; answers `size_bytes`."""
+
+    path: str
+
+
+class Delete(OfObject, tag="delete", frozen=True, kw_only=True):
+    """Delete the object and all it stored; answers nothing. A live one is reset."""
+
+    may_be_broken_off = False
+
+
+class Verify(Operation, tag="verify", frozen=True):
+    """Look at every database and the journal; answers `checked` and `findings`, each `path` and `problem`."""
+
+
 class OfObjects(Operation, frozen=True, kw_only=True):
     """An operation on the live objects of all classes, of one class, or on one object."""
 
@@ -106,5 +122,7 @@ class Abort(OfObjects, tag="abort", frozen=True, kw_only=True):
     """Drop objects from memory at once; answers `objects`, as labels."""
 
 
-AnyOperation = Objects | Sql | KvGet | KvPut | KvDelete | KvList | Call | Evict | Abort
+AnyOperation = (
+    Objects | Sql | KvGet | KvPut | KvDelete | KvList | Call | Export | Delete | Verify | Evict | Abort
+)
 Answer = dict[str, Any]

@@ -148,6 +148,47 @@ def call(
     return run_call(options, {"class_name": class_name, **_named(name, id)}, method, args, kw, as_json=json)
 
 
+@on_folder("Write one object to a file.")
+@class_name
+@name
+def export(options: RunOptions, class_name: str, name: str, id: bool, output: str | None) -> int:
+    """
+    Write what one object stores to a file: its last confirmed state, as a database that every SQLite program opens.
+
+    With a name that ends in .sql it is the text of SQL statements; -o - prints those. The object goes on
+    meanwhile. A file that is there is replaced as a whole, or not at all.
+    """
+    from perdure._cli import transfer
+
+    return transfer.export(options, {"class_name": class_name, **_named(name, id)}, output)
+
+
+@on_folder("Delete one object and everything it stored.")
+@class_name
+@name
+def delete(options: RunOptions, class_name: str, name: str, id: bool, yes: bool) -> int:
+    """
+    Delete one object and everything it stored. It asks first, unless --yes is given.
+
+    If it is live it is reset, and its callers hear so. The next event finds a new, empty object.
+    """
+    from perdure._cli import transfer
+
+    return transfer.delete(options, {"class_name": class_name, **_named(name, id)}, yes=yes)
+
+
+@on_folder("Look whether everything stored is intact.")
+def verify(options: RunOptions, json: bool) -> int:
+    """
+    Look at the database of every object and at the journal; exit code 1 when something is damaged.
+
+    Objects go on meanwhile. On a terminal a bar shows how far it is.
+    """
+    from perdure._cli.verify import verify
+
+    return verify(options, as_json=json)
+
+
 @on_folder("Let objects leave memory, when what they do is done.")
 @click.argument("class_name", metavar="[CLASS]", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
@@ -188,4 +229,4 @@ def doctor(options: RunOptions, json: bool) -> int:
     return implementation.doctor(options, as_json=json)
 
 
-COMMANDS = (objects, sql, kv, call, evict, abort, doctor)
+COMMANDS = (objects, sql, kv, call, export, delete, evict, abort, verify, doctor)

@@ -11,7 +11,7 @@ from perdure._cli import exits, reach
 from perdure._cli.console import has_colour
 from perdure._cli.options import RunOptions
 from perdure._cli.output import counted, json_text, paint, problems_text
-from perdure._cli.table import aligned, as_csv, as_objects
+from perdure._cli.table import aligned, as_csv, as_objects, label
 from perdure._config.problem import ProblemsFound, refused
 
 TABLES: Final = (
@@ -58,12 +58,12 @@ def _prompt(options: RunOptions, given: dict[str, Any], form: str) -> int:
     """Ask for statements until the end; a mistake is told and costs nothing."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  (`input` has history and editing with it)
-    label = f"{given['class_name']}({given.get('name') or given['id'][:12] + '…'})"
-    print(f"{label}: {'reading and writing' if given['write'] else 'reading only'}. {HELP}")
+    named = label(given)
+    print(f"{named}: {'reading and writing' if given['write'] else 'reading only'}. {HELP}")
     text = ""
     while True:
         try:
-            line = input(f"{label}> " if not text else "   ...> ")
+            line = input(f"{named}> " if not text else "   ...> ")
         except EOFError:
             print()
             return exits.OK

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 CELL_WIDTH_MAX: Final = 60
@@ -131,3 +131,8 @@ def size_text(size_bytes: int) -> str:
         if size < 1024 or unit == "TiB":
             break
     return f"{size:.0f} {unit}" if size >= 10 or size == int(size) else f"{size:.1f} {unit}"
+
+
+def label(target: Mapping[str, Any]) -> str:
+    """Name an object for people."""
+    return f"{target['class_name']}({target.get('name', target.get('id'))})"

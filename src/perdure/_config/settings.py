@@ -44,9 +44,9 @@ class Setting:
 
 
 RUN = ("dev", "serve")
-OBJECT = ("sql", "kv", "call", "evict", "abort")
+OBJECT = ("sql", "kv", "call", "export", "delete", "evict", "abort")
 """Commands on one object, or on some."""
-FOLDER = ("objects", *OBJECT, "doctor")
+FOLDER = ("objects", *OBJECT, "verify", "doctor")
 """Commands on a data folder, whether something runs there or not."""
 ALL = (*RUN, "check", *FOLDER)
 
@@ -79,8 +79,20 @@ SETTINGS: tuple[Setting, ...] = (
     _of_command(
         "kw", list, (), "Keyword argument; may be given several times.", ("call",), metavar="NAME=VALUE"
     ),
+    _of_command(
+        "output",
+        str,
+        None,
+        "File to write: .sql for text, else a database; - prints text.",
+        ("export",),
+        metavar="FILE",
+        short="-o",
+    ),
+    _of_command("yes", bool, False, "Do it without asking.", ("delete",), short="-y"),
     _of_command("all", bool, False, "All live objects: of CLASS, or of every class.", ("evict", "abort")),
-    _of_command("json", bool, False, "Print JSON.", ("objects", "sql", "kv", "call", "check", "doctor")),
+    _of_command(
+        "json", bool, False, "Print JSON.", ("objects", "sql", "kv", "call", "verify", "check", "doctor")
+    ),
     Setting(
         "path",
         str,

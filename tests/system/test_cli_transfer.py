@@ -1,0 +1,236 @@
+"""`perdure export`, `delete` and `verify`: on a running server, and on a folder where nothing runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from cli_process import Perdure, eventually, in_thread
+from operators import Site, environment
+
+
+@pytest.fixture(scope="module", params=["server", "folder"])
+def site(request, tmp_path_factory):
+    """One project for all tests; each uses objects of its own."""
+    site = Site(tmp_path_factory.mktemp(request.param))
+    with Perdure("serve", "--port", "0", cwd=site.folder) as server:
+        assert server.url
+        if request.param == "server":
+            site.server = server
+            yield site
+            return
+        server.process.terminate()
+        server.wait()
+    yield site
+
+
+def rows(path):
+    database = sqlite3.connect(path)
+    try:
+        return database.execute("SELECT id, name, body FROM item").fetchall()
+    finally:
+        database.close()
+
+
+ROWS = [(1, "first", None), (2, "se\ncond", b"\0\xff")]
+
+
+# --- export ---------------------------------------------------------------------------------------------
+
+
+def test_an_export_is_a_database_for_every_sqlite_program(site, tmp_path):
+    """With the object's last confirmed state, and nothing beside it."""
+    site.ok("call", "Counter", "out", "fill")
+    said = site.ok("export", "Counter", "out", "-o", tmp_path / "out.sqlite")
+    assert said.startswith("Counter(out) is in ")
+    assert rows(tmp_path / "out.sqlite") == ROWS
+    assert os.listdir(tmp_path) == ["out.sqlite"]
+
+
+def test_an_export_as_text_makes_the_same_database(site, tmp_path):
+    """By name, or to standard output."""
+    site.ok("call", "Counter", "text", "fill")
+    site.ok("export", "Counter", "text", "-o", tmp_path / "out.sql")
+    text = (tmp_path / "out.sql").read_text()
+    assert site.ok("export", "Counter", "text", "-o", "-") == text
+    database = sqlite3.connect(tmp_path / "again.sqlite")
+    database.executescript(text)
+    database.close()
+    assert rows(tmp_path / "again.sqlite") == ROWS
+    assert sorted(os.listdir(tmp_path)) == ["again.sqlite", "out.sql"]
+    assert not list((site.folder / ".perdure").glob("export-*"))
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="no sqlite3 shell here")
+def test_an_export_opens_in_the_sqlite3_shell(site, tmp_path):
+    """What an operator has at hand."""
+    site.ok("call", "Counter", "shell", "fill")
+    site.ok("export", "Counter", "shell", "-o", tmp_path / "out.sqlite")
+    done = subprocess.run(
+        ["sqlite3", tmp_path / "out.sqlite", "SELECT count(*) FROM item"], capture_output=True, text=True
+    )
+    assert done.stdout == "2\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "words"),
+    [
+        (None, 2, "where to? Give -o FILE"),
+        ("missing/out.sqlite", 1, "error[cli/unwritable]"),
+        ("missing/out.sql", 1, "error[cli/unwritable]"),
+        (".perdure/out.sqlite", 2, "is inside the data folder"),
+    ],
+)
+def test_an_export_that_cannot_be_written_is_told(site, output, code, words):
+    """And leaves nothing."""
+    site.ok("call", "Counter", "nowhere", "hit")
+    arguments = [] if output is None else ["-o", output]
+    assert words in site.refused("export", "Counter", "nowhere", *arguments, code=code)
+
+
+def test_exporting_an_object_that_is_not_there_makes_no_file(site, tmp_path):
+    """Nor the object."""
+    assert "error[object/not-found]" in site.refused(
+        "export", "Counter", "nobody", "-o", tmp_path / "f.sqlite"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+# --- delete ---------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_object_begins_anew(site):
+    """It is in no list any more."""
+    site.ok("call", "Counter", "away", "hit", "5")
+    assert site.ok("delete", "Counter", "away", "--yes") == "Counter(away) is deleted\n"
+    assert "error[object/not-found]" in site.refused("kv", "Counter", "away", "list")
+    assert site.json("objects", "Counter", "--prefix", "away")["objects"] == []
+    assert site.ok("call", "Counter", "away", "hit") == "1\n"
+
+
+def test_nothing_is_deleted_when_nobody_can_be_asked(site):
+    """--yes says that it shall."""
+    site.ok("call", "Counter", "kept", "hit")
+    assert "add --yes" in site.refused("delete", "Counter", "kept", code=2)
+    assert site.ok("kv", "Counter", "kept", "get", "n") == "1\n"
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("", 1), ("y", 0)])
+def test_on_a_terminal_it_asks_first(site, answer, code):
+    """No is the default."""
+    site.ok("call", "Counter", "asked", "hit")
+    main, other = pty.openpty()
+    command = subprocess.Popen(
+        [sys.executable, "-P", "-m", "perdure", "delete", "Counter", "asked"],
+        cwd=site.folder,
+        env=environment(),
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        start_new_session=True,
+    )
+    os.close(other)
+    seen = ""
+
+    def is_asked():
+        nonlocal seen
+        seen += os.read(main, 1000).decode()
+        return "[y/N]" in seen
+
+    eventually(is_asked, "the question")
+    assert "Delete Counter(asked) and everything it stored? [y/N]" in seen
+    os.write(main, answer.encode() + b"\n")
+    assert command.wait(30) == code
+    os.close(main)
+    assert (site.perdure("kv", "Counter", "asked", "get", "n").returncode == 0) == (code == 1)
+
+
+def test_deleting_what_is_not_there_is_told(site):
+    """A mistyped name."""
+    assert "error[object/not-found]" in site.refused("delete", "Counter", "nobody", "--yes")
+
+
+def test_a_live_object_is_reset_when_it_is_deleted(site):
+    """Its callers hear of it."""
+    if site.server is None:
+        pytest.skip("nothing is live in a folder")
+    site.server.get("waiting")
+    call = in_thread(site.server.get, "wait")
+    site.server.wait_for("wait began")
+    site.ok("delete", "Counter", "waiting", "--yes")
+    assert call.result(30).status_code == 500
+    site.server.wait_for("The object was deleted")
+
+
+# --- verify ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_intact_is_told(site):
+    """For people and for programs."""
+    site.ok("call", "Counter", "sound", "fill")
+    assert "and the journal are intact" in site.ok("verify")
+    report = site.json("verify")
+    assert report["ok"]
+    assert report["checked"] > 1
+    assert report["findings"] == []
+
+
+def damaged(tmp_path, *, running):
+    """A folder of its own with two objects, one of which has a page of rubbish."""
+    site = Site(tmp_path)
+    with Perdure("serve", "--port", "0", cwd=tmp_path) as server:
+        for name in ("good", "bad"):
+            assert server.url
+            site.ok("call", "Counter", name, "fill")
+        server.process.terminate()
+        assert server.wait() == 0
+    (one,) = site.json("objects", "Counter", "--prefix", "bad")["objects"]
+    (path,) = (tmp_path / ".perdure" / "objects").rglob(f"{one['id']}.sqlite")
+    data = bytearray(path.read_bytes())
+    assert len(data) > 8192
+    data[4096:8192] = os.urandom(4096)
+    path.write_bytes(data)
+    return site, path
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_damaged_database_is_found_and_is_exit_code_1(tmp_path, running):
+    """The others are looked at all the same."""
+    site, path = damaged(tmp_path, running=running)
+    if running:
+        with Perdure("serve", "--port", "0", cwd=tmp_path) as server:
+            assert server.url
+            said = site.refused("verify")
+            report = json.loads(site.perdure("verify", "--json").stdout)
+    else:
+        said = site.refused("verify")
+        report = json.loads(site.perdure("verify", "--json").stdout)
+    assert "error[data/damaged]" in said
+    assert str(path) in said
+    assert not report["ok"]
+    assert [finding["path"] for finding in report["findings"]] == [str(path)]
+    assert report["checked"] == 3
+
+
+def test_a_damaged_journal_is_found(tmp_path):
+    """The folder cannot be opened, which is the finding."""
+    site = Site(tmp_path)
+    with Perdure("serve", "--port", "0", cwd=tmp_path) as server:
+        for _ in range(5):
+            server.get("home")
+        server.process.kill()
+        server.wait()
+    (segment,) = (tmp_path / ".perdure" / "journal").glob("*.seg")
+    data = bytearray(segment.read_bytes())
+    data[600:700] = os.urandom(100)
+    segment.write_bytes(data)
+    said = site.refused("verify")
+    assert "error[data/damaged]" in said
+    report = json.loads(site.perdure("verify", "--json").stdout)
+    assert not report["ok"]
