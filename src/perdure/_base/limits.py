@@ -79,6 +79,7 @@ JOURNAL_PRESSURE_INTERVAL_S: Final = 0.05  # how often they are asked again whil
 CATALOG_FLUSH_S: Final = 5.0  # so long what was heard of objects waits for more of it
 CATALOG_NOTES_PER_COMMIT: Final = 256  # but no more than so much: some milliseconds of the loop
 CATALOG_CACHE_BYTES: Final = 4 * MIB
+BACKUPS_KNOWN_MAX: Final = 1000  # of a data folder's last backups; on an older one nothing is built
 LAST_USE_PRECISION_S: Final = 600  # a later use is noted when it is so much later: each note writes a page
 SLOW_STEP_MS: Final = 250  # the watchdog speaks when one step blocks the loop longer
 

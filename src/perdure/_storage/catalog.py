@@ -1,6 +1,7 @@
 """Catalog: which objects there are, what they are called, when they were used. (cooperative)
 
     object (namespace, id)   name, first_used_s, last_used_s, changed_in
+    backup (generation)      token, known to the folder that holds the backup
 
 It is a store like an object's, so it is as safe as they are: what it commits goes through the journal. What it
 is told stands in the journal's records (`Fields`), in the same batch as the commit that tells it: a store's
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from perdure._storage.store import Store
 
 log = logging.getLogger("perdure")
+
+
+CANNOT_WRITE: Final = "The catalog of objects cannot be written now, so it cannot tell which there are."
 
 
 class _Heard(NamedTuple):
@@ -61,10 +66,11 @@ Keys: TypeAlias = list[bytes]
 
 _MAKE: Final = (
     own(
-        "CREATE TABLE object (namespace TEXT, id BLOB, name BLOB, first_used_s REAL NOT NULL, "
+        "CREATE TABLE IF NOT EXISTS object (namespace TEXT, id BLOB, name BLOB, first_used_s REAL NOT NULL, "
         "last_used_s REAL NOT NULL, changed_in INTEGER NOT NULL, PRIMARY KEY (namespace, id)) WITHOUT ROWID"
     ),
-    own("CREATE INDEX object_by_name ON object (namespace, name, id)"),
+    own("CREATE INDEX IF NOT EXISTS object_by_name ON object (namespace, name, id)"),
+    own("CREATE TABLE IF NOT EXISTS backup (generation INTEGER PRIMARY KEY, token TEXT NOT NULL)"),
 )
 _IS_MADE: Final = own("SELECT 1 FROM sqlite_schema WHERE name = 'object'")
 # A row that says the same already is left alone: its page would be written again for nothing.
@@ -88,6 +94,12 @@ _KEYS: Final = own(
     "SELECT namespace, id FROM object WHERE (namespace, id) > (?, ?) ORDER BY namespace, id LIMIT ?"
 )
 _COUNT: Final = own("SELECT count(*) FROM object")
+_GENERATION: Final = own("SELECT coalesce(max(generation), 0) FROM backup")
+_BEGIN_BACKUP: Final = own("INSERT INTO backup (token) VALUES (?)")
+_FORGET_BACKUPS: Final = own(
+    f"DELETE FROM backup WHERE generation <= (SELECT max(generation) FROM backup) - {limits.BACKUPS_KNOWN_MAX}"  # noqa: S608
+)
+_KNOWN_BACKUP: Final = own("SELECT generation FROM backup WHERE token = ?")
 _BEHIND_ALL_NAMES: Final = b"\xff"  # no byte of UTF-8
 
 
@@ -116,6 +128,7 @@ class Catalog:
         self._timer: asyncio.TimerHandle | None = None
         self._has_notes = False  # the file is there
         self._is_closed = False
+        self._generation: int | None = None  # of the backup that began last; None: not looked up
         self._is_called = False  # `flush` is about to run
         self.open_turn = False
 
@@ -169,6 +182,7 @@ class Catalog:
         """Hear from the store that commits were lost; what they held is still here."""
         lost, self._lost = self._lost, []
         self._heard[:0] = lost
+        self._generation = None
 
     # --- writing --------------------------------------------------------------------------------------
 
@@ -192,16 +206,38 @@ class Catalog:
         count = len(self._heard) if whole else limits.CATALOG_NOTES_PER_COMMIT
         heard, self._heard = self._heard[:count], self._heard[count:]
         used, self._used = self._used, {}
-        if not self._commit(store, heard, used):
+        if not self._commit(store, lambda database: self._write(database, heard, used)):
             self._heard[:0] = heard
             self._soon(0)
             return False
         self._when_durable(store, heard)
         return True
 
-    def _commit(self, store: Store, heard: list[_Heard], used: dict[bytes, float]) -> bool:
+    def begin_backup(self, token: str) -> None:
+        """Begin a new generation: what changes from now on has changed since the backup that *token* names."""
+
+        def write(database: Database) -> None:
+            database.run(_BEGIN_BACKUP, (token,))
+            database.run(_FORGET_BACKUPS)
+
+        if not self.flush(whole=True) or not self._commit(self._store(), write):
+            raise StorageError(CANNOT_WRITE)
+        self._generation = None
+
+    def generation_of(self, token: str) -> int | None:
+        """Tell with which generation that backup began; None: it is not of this folder's history."""
+        database = self._reading()
+        row = None if database is None else database.run(_KNOWN_BACKUP, (token,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def _commit(self, store: Store, write: Callable[[Database], None]) -> bool:
         try:
-            self._write(store.begin_write(confirmed=False), heard, used)
+            database = store.begin_write(confirmed=False)
+            if self._generation is None:
+                for statement in _MAKE:
+                    database.run(statement)
+                self._generation = int(database.one(_GENERATION)[0])
+            write(database)
         except (Error, DataFolderError, StorageError) as error:
             log.warning("%s cannot be written: %s. It is tried again.", store.path, error)
             store.failed_statement(error)
@@ -249,16 +285,13 @@ class Catalog:
 
     def _write(self, database: Database, heard: list[_Heard], used: dict[bytes, float]) -> None:
         run = database.run
-        if run(_IS_MADE).fetchone() is None:
-            for statement in _MAKE:
-                run(statement)
         for _, key, fields in heard:
             namespace, object_id = _split(key)
             if fields.erased:
                 run(_DROP, (namespace, object_id)) if object_id else run(_DROP_ALL, (namespace,))
             name = None if fields.name is None else _text(fields.name)
             if fields.used_s is not None:
-                run(_PUT, (namespace, object_id, name, fields.used_s, 0))
+                run(_PUT, (namespace, object_id, name, fields.used_s, self._generation))
             elif name is not None:
                 run(_NAME, (namespace, object_id, name))
         for key, used_s in used.items():
@@ -319,9 +352,7 @@ class Catalog:
     def _reading(self) -> Database | None:
         """Return the database with everything heard in it; None while it has no table."""
         if not self.flush(whole=True):
-            raise StorageError(
-                "The catalog of objects cannot be written now, so it cannot tell which there are."
-            )
+            raise StorageError(CANNOT_WRITE)
         store = self._store()
         database = store.open()
         store.touch()

@@ -67,6 +67,7 @@ class StorageEngine:
         self.wal_frames_max = min(limits.WAL_FRAMES_MAX, budget_frames // 4)
         """One with more is, even if that ends a cursor which somebody keeps open."""
         self._number = 0  # no forgotten store had a higher commit: numbers of a key only grow
+        self.is_backing_up = False
         self.on_failure: Callable[[BaseException], None] | None = None
         """Told once when nothing can be made durable any more."""
         journal.on_pressure = self._relieve
@@ -86,6 +87,11 @@ class StorageEngine:
         if store is None:
             store = self._stores[key] = Store(self, key, self._layout.store(key), self._number)
         return store
+
+    def announce_again(self) -> None:
+        """Let each object's next commit tell the catalog again: stores that are not here do so anyway."""
+        for store in self._stores.values():
+            store.announce_again()
 
     def release(self, store: Store) -> None:
         """Hear that no instance uses *store*; it is forgotten when nothing of it is on its way."""

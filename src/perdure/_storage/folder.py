@@ -159,6 +159,10 @@ class DataFolder:
             self._migrate(text, version, steps)
         self.disk.make_folder(self.layout.journal)
         self.disk.make_folder(self.layout.objects)
+        if self.disk.size(self.layout.backup) is not None:
+            # From here on it has a life of its own, which the next backup must not build on.
+            self.disk.unlink(self.layout.backup)
+            self.disk.sync_folder(self.path)
 
     def _begin(self, version: int) -> None:
         """Make a new folder. `FORMAT` is written last: without it nothing else was begun."""

@@ -1,6 +1,7 @@
 """Where everything in a data folder stands; nobody else joins its paths. (pure)
 
     FORMAT                                      version of all that follows, as text
+    BACKUP                                      this is a backup, and which one; nobody has opened it
     LOCK                                        held by the runtime that uses the folder; its process id, its role
     control.sock                                where operators' commands reach that runtime, if it listens
     classes.json                                unique key of each class, applied migrations
@@ -93,6 +94,10 @@ class Layout:
     @property
     def notes(self) -> str:
         return f"{self.root}/catalog.notes"
+
+    @property
+    def backup(self) -> str:
+        return f"{self.root}/BACKUP"
 
     @property
     def scratch(self) -> str:

@@ -307,6 +307,10 @@ class Store:
         if frames >= self.engine.checkpoint_frames:
             self.wants_checkpoint = True
 
+    def announce_again(self) -> None:
+        """Let the next commit tell again that this object is there."""
+        self._announced = False
+
     def _announce(self) -> Fields | None:
         """Return what the catalog is to hear of this object."""
         self._announced = True
