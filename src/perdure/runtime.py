@@ -447,13 +447,15 @@ class Runtime:
     @overload
     def run(self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T: ...
     @overload
+    def run(self, work: Callable[[], T], *, timeout_s: float | None = None) -> T: ...
+    @overload
     def run(self, work: Awaitable[T], *, timeout_s: float | None = None) -> T: ...
     def run(self, work: Any, *, timeout_s: float | None = None) -> Any:
         """
         Run *work* on the runtime's event loop, from another thread, and wait for its result.
 
         Args:
-            work: a function that is called on the loop and whose result is awaited, as in
+            work: a function that is called on the loop and whose result is awaited if it can be, as in
                 `rt.run(lambda: stub.hit("x"))`, or a coroutine.
             timeout_s: how long to wait; then *work* is cancelled. An event that an object has begun goes on.
 

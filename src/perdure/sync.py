@@ -10,15 +10,15 @@ import asyncio
 import concurrent.futures
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
 
 from perdure._base.exceptions import remote_error
 from perdure._engine.host import SHUTTING_DOWN, Host
 from perdure._engine.turn import invoke
 from perdure.errors import Disconnected, TimedOut
-from perdure.namespace import DurableObjectId, Namespace
+from perdure.namespace import DurableObjectId, Namespace, ObjectInfo, ObjectList
 
 if TYPE_CHECKING:
     from perdure.runtime import Runtime
@@ -31,7 +31,7 @@ GIVEN_UP: Final = "run() waited {timeout_s:g} seconds and gave up. The work was 
 _LOOK_S: Final = 1.0  # how often a waiting thread looks whether the loop is still there
 
 
-def run_on(host: Host, work: Awaitable[T] | Callable[[], Awaitable[T]], timeout_s: float | None) -> T:
+def run_on(host: Host, work: Any, timeout_s: float | None) -> Any:
     """Run *work* on the loop of *host* and wait for it; see `Runtime.run`."""
     if host.on_loop_thread():
         _drop(work)
@@ -44,7 +44,7 @@ def run_on(host: Host, work: Awaitable[T] | Callable[[], Awaitable[T]], timeout_
         _drop(work)
         raise Disconnected(SHUTTING_DOWN) from None
     try:
-        return cast(T, _wait(host, outcome, timeout_s))
+        return _wait(host, outcome, timeout_s)
     except BaseException:  # also Ctrl-C: nobody waits any more
         outcome.cancel()
         raise
@@ -110,7 +110,13 @@ class SyncObjects:
         """Return the namespace of a class, by the class or its name."""
         return SyncNamespace(self, self._runtime.namespace(which))
 
-    def run(self, work: Awaitable[T] | Callable[[], Awaitable[T]]) -> T:
+    @overload
+    def run(self, work: Callable[[], Awaitable[T]]) -> T: ...
+    @overload
+    def run(self, work: Callable[[], T]) -> T: ...
+    @overload
+    def run(self, work: Awaitable[T]) -> T: ...
+    def run(self, work: Any) -> Any:
         """Run *work* on the event loop, as `Runtime.run` does, with the time limit that was given."""
         return self._runtime.run(work, timeout_s=self._timeout_s)
 
@@ -141,6 +147,19 @@ class SyncNamespace(Generic[T]):
     def get_by_name(self, name: str) -> SyncStub[T]:
         """Return a stub of the object called *name*."""
         return SyncStub(self._objects, self._namespace.get_by_name(name))
+
+    def list(self, *, prefix: str | None = None, limit: int = 1000, cursor: str | None = None) -> ObjectList:
+        """List the objects that store something, as `Namespace.list`."""
+        return self._objects.run(lambda: self._namespace.list(prefix=prefix, limit=limit, cursor=cursor))
+
+    def __iter__(self) -> Iterator[ObjectInfo]:
+        """Go through all objects as `list` orders them."""
+        page = self.list()
+        while True:
+            yield from page.objects
+            if page.cursor is None:
+                return
+            page = self.list(cursor=page.cursor)
 
     def __repr__(self) -> str:
         return f"<sync {self._namespace!r}>"

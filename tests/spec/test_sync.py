@@ -239,6 +239,26 @@ async def test_a_sync_stub_returns_what_await_would():
         assert await in_a_thread(work) == "counter"
 
 
+async def test_a_sync_namespace_lists_its_objects():
+    """All of them, page by page, or those with a prefix."""
+    async with a_runtime() as rt:
+        for name in ("b", "a1", "a2"):
+            await rt.env.COUNTER.get_by_name(name).hit()
+
+        def work():
+            counters = rt.sync().namespace(Counter)
+            page = counters.list(limit=2)
+            more = counters.list(limit=2, cursor=page.cursor)
+            assert [info.id.name for info in [*page.objects, *more.objects]] == ["a1", "a2", "b"]
+            return [
+                [info.id.name for info in counters],
+                [info.id.name for info in counters.list(prefix="a").objects],
+                rt.run(lambda: rt.namespace(Counter).list(prefix="b")).objects[0].id.name,
+            ]
+
+        assert await in_a_thread(work) == [["a1", "a2", "b"], ["a1", "a2"], "b"]
+
+
 async def test_a_sync_stub_sends_requests():
     """The body is read on the loop, where it may be a stream."""
     async with a_runtime() as rt:

@@ -19,6 +19,7 @@ from perdure import (
     DurableObjectTransaction,
     ExecutionContext,
     Namespace,
+    ObjectList,
     Request,
     Response,
     Row,
@@ -244,11 +245,14 @@ def from_threads(rt: Runtime, stub: Counter) -> None:
     assert_type(rt.run(lambda: stub.size), int)
     assert_type(rt.run(work), bytes)
     assert_type(rt.run(work(), timeout_s=None), bytes)
+    assert_type(rt.run(lambda: rt.namespace(Counter).list()), ObjectList)
     objects = rt.sync(timeout_s=5)
     assert_type(objects.run(work), bytes)
     counters = objects.namespace(Counter)
     assert_type(counters, SyncNamespace[Counter])
     assert_type(counters.get_by_name("x"), SyncStub[Counter])
+    assert_type(counters.list(prefix="x"), ObjectList)
+    assert_type([info.id for info in counters], list[DurableObjectId])
     assert_type(counters.get(counters.id_from_name("x")).hit("x"), Any)
     assert_type(counters.get_by_name("x").fetch("http://x/"), Response)
     assert_type(objects.run(lambda: counters.get_by_name("x").awaitable.hit("x")), int)
