@@ -12,7 +12,9 @@ from support.inside import attempt, inside, live_of, until
 import perdure
 from perdure import ConfigError, DataCloneError, DurableObject, Request, Response, Runtime, WorkerEntrypoint
 from perdure._base.observer import Observer
+from perdure._web.request import make_request
 from perdure.errors import PerdureError
+from perdure.web import Address, Headers
 
 
 class Watching(Observer):
@@ -375,3 +377,19 @@ def test_the_public_names_are_pythons():
             assert [member for member in vars(thing) if member != member.lower()] == []
         else:
             assert name == name.lower()
+
+
+async def test_an_object_hears_who_sent_the_request_that_is_forwarded_to_it():
+    """As on Cloudflare, where a header says it."""
+
+    class Room(DurableObject):
+        async def fetch(self, request):
+            return Response(f"{request.client.host} {request.client.port}")
+
+    class Default(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await self.env.ROOM.get_by_name("a").fetch(request)
+
+    async with Runtime(objects=[Room], worker=Default) as rt:
+        request = make_request("http://h/", "GET", Headers(), None, client=Address("10.0.0.1", 5))
+        assert await (await rt.handle(request)).text() == "10.0.0.1 5"

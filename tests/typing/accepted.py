@@ -32,6 +32,7 @@ from perdure import (
     value,
 )
 from perdure.testing import evict_durable_object
+from perdure.web import Address
 
 
 @value
@@ -80,6 +81,7 @@ class Counter(DurableObject):
         return 5
 
     async def fetch(self, request: Request) -> Response:
+        assert_type(request.client, Address | None)
         assert_type(request.url, str)
         assert_type(await request.text(), str)
         other = self.env.COUNTER.get_by_name(self.env.GREETING)

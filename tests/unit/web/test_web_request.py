@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from perdure.web import Headers, Request, copy_request
+from perdure._web.request import make_request
+from perdure.web import Address, Headers, Request, copy_request
 
 
 def test_a_request_has_the_defaults_of_fetch():
@@ -171,3 +172,17 @@ def test_a_clone_has_a_body_of_its_own():
         assert Request("http://x").clone().body is None
 
     asyncio.run(main())
+
+
+def test_the_sender_goes_along_with_a_request():
+    """Copied, cloned, derived or sent elsewhere; one that is made anew has none."""
+    sender = Address("10.0.0.1", 5)
+    request = make_request("http://h/", "GET", Headers(), None, client=sender)
+    others = (
+        copy_request(request),
+        request.clone(),
+        Request(request, method="PUT"),
+        Request("http://x/", request),
+    )
+    assert [other.client for other in (request, *others)] == [sender] * 5
+    assert Request("http://h/").client is None
