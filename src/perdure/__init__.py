@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         StorageFailed,
         StorageReset,
         TimedOut,
+        WebSocketError,
     )
     from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace, ObjectInfo, ObjectList
     from perdure.outgoing import fetch
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from perdure.sync import SyncNamespace, SyncObjects, SyncStub
     from perdure.transactions import DurableObjectTransaction
     from perdure.web import Headers, Request, Response
+    from perdure.websockets import WebSocket, WebSocketPair, WebSocketRequestResponsePair
 
 __version__ = "0.1.0"
 
@@ -75,6 +77,10 @@ __all__ = [
     "SyncObjects",
     "SyncStub",
     "TimedOut",
+    "WebSocket",
+    "WebSocketError",
+    "WebSocketPair",
+    "WebSocketRequestResponsePair",
     "WorkerEntrypoint",
     "confirmed",
     "env",
@@ -89,7 +95,7 @@ _HOMES = {
     "context": "DurableObjectState ExecutionContext confirmed",
     "durable_object": "DurableObject WorkerEntrypoint",
     "environment": "env",
-    "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut",
+    "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut WebSocketError",
     "namespace": "DurableObjectId DurableObjectStub Namespace ObjectInfo ObjectList",
     "outgoing": "fetch",
     "runtime": "Runtime",
@@ -99,6 +105,7 @@ _HOMES = {
     "sync": "SyncNamespace SyncObjects SyncStub",
     "transactions": "DurableObjectTransaction",
     "web": "Headers Request Response",
+    "websockets": "WebSocket WebSocketPair WebSocketRequestResponsePair",
 }
 
 

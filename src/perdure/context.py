@@ -6,16 +6,21 @@ Source: CTX-01…09, CTX-19, CTX-20; EP-05, EP-06.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from perdure._base import limits
 from perdure._base.current import current
 from perdure._base.stack import need_frames
+from perdure._engine.sockets import roster_of
 from perdure._engine.turn import Aborted, finish
-from perdure.errors import ObjectReset
+from perdure._sockets.end import GIVEN, HIBERNATABLE, NEW, STANDARD, End
+from perdure._sockets.rules import checked_tags
+from perdure.errors import ObjectReset, PerdureError
 from perdure.namespace import DurableObjectId
 from perdure.storage import DurableObjectStorage
+from perdure.websockets import WebSocket, WebSocketRequestResponsePair, websocket_of
 
 if TYPE_CHECKING:
     from perdure._base.clock import Clock, Timer
@@ -105,6 +110,103 @@ class DurableObjectState:
             )
         return self._live.block(callback, fatal=True)
 
+    # --- WebSockets -----------------------------------------------------------------------------------
+
+    def accept_websocket(self, ws: WebSocket, tags: Iterable[str] = ()) -> None:
+        """
+        Take *ws* so that it outlives this instance: its events come to `websocket_message`, `websocket_close` and
+        `websocket_error` of the class (WS-03). Its other end must be returned in a response.
+
+        Args:
+            ws: one end of a `WebSocketPair`.
+            tags: names to find it by with `get_websockets`: 10 at most, each of at most 256 bytes (WS-04).
+        """
+        end = _end(ws, "accept_websocket")
+        if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
+            raise TypeError(
+                "Failed to execute 'accept_websocket' on 'DurableObjectState': parameter 2 is not of type 'Array'."
+            )
+        if ws._is_given or end.mode is GIVEN:
+            raise TypeError("Can't accept_websocket() WebSocket that was already used in a response.")
+        if end.mode is STANDARD:
+            raise PerdureError(
+                "Cannot call `accept_websocket()` if the WebSocket was already accepted via `accept()`"
+            )
+        if end.mode is HIBERNATABLE:
+            raise PerdureError("Cannot call `accept_websocket()` more than once on the same WebSocket.")
+        peer = end.peer
+        if not isinstance(peer, End) or peer.mode is not NEW:
+            raise PerdureError(
+                "Cannot call `accept_websocket()` on this WebSocket because its pair has already been accepted or used "
+                "in a Response."
+            )
+        checked = checked_tags(tags)
+        end.handle = ws
+        roster_of(self._live).accept(end, checked)
+
+    def get_websockets(self, tag: str | None = None) -> list[WebSocket]:
+        """
+        Return the object's sockets: all, the newest first, or those with *tag*, the oldest first (WS-06).
+
+        One that closes is among them until its handler has run its first step.
+        """
+        if tag is not None and not isinstance(tag, str):
+            raise TypeError(f"get_websockets() takes a tag, a str; got {type(tag).__name__}")
+        roster = self._live.sockets
+        return [] if roster is None else [websocket_of(end) for end in roster.sockets(tag)]
+
+    def get_tags(self, ws: WebSocket) -> list[str]:
+        """Return the tags that *ws* was taken with (WS-08)."""
+        end = _end(ws, "get_tags")
+        if end.mode is STANDARD:
+            raise PerdureError("only hibernatable websockets can have tags.")
+        if end.mode is not HIBERNATABLE:
+            raise PerdureError(
+                "you must call 'accept_websocket()' before attempting to access the tags of a WebSocket."
+            )
+        return list(end.tags)
+
+    def set_websocket_auto_response(self, pair: WebSocketRequestResponsePair | None = None) -> None:
+        """Answer this text of clients with that one, without waking the object; None answers nothing (WS-20)."""
+        if pair is not None and not isinstance(pair, WebSocketRequestResponsePair):
+            raise TypeError(
+                "Failed to execute 'set_websocket_auto_response' on 'DurableObjectState': parameter 1 is not of type "
+                "'WebSocketRequestResponsePair'."
+            )
+        texts = None if pair is None else (pair.request, pair.response)
+        if texts is not None or self._live.sockets is not None:
+            roster_of(self._live).auto_response = texts
+
+    def get_websocket_auto_response(self) -> WebSocketRequestResponsePair | None:
+        """Return the pair that is set, or None (WS-22)."""
+        roster = self._live.sockets
+        if roster is None or roster.auto_response is None:
+            return None
+        return WebSocketRequestResponsePair(*roster.auto_response)
+
+    def get_websocket_auto_response_timestamp(self, ws: WebSocket) -> datetime | None:
+        """Return when *ws* was last answered by the auto-response, or None; an aware datetime (WS-22)."""
+        at_s = _end(ws, "get_websocket_auto_response_timestamp").auto_response_at_s
+        return None if at_s is None else datetime.fromtimestamp(at_s, UTC)
+
+    def set_hibernatable_websocket_event_timeout(self, timeout_ms: int | None = None) -> None:
+        """Reset the object when a `websocket_…` handler takes longer; None or 0 is no limit (WS-25)."""
+        if timeout_ms is not None and (isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int)):
+            raise TypeError(f"An event timeout is an int of milliseconds; got {type(timeout_ms).__name__}")
+        if timeout_ms is not None and timeout_ms < 0:
+            raise TypeError(
+                "The value cannot be converted because it is negative and this API expects a positive number."
+            )
+        if timeout_ms is not None and timeout_ms > limits.WEBSOCKET_EVENT_TIMEOUT_MS_MAX:
+            raise PerdureError(f"Event timeout should not exceed {limits.WEBSOCKET_EVENT_TIMEOUT_MS_MAX} ms.")
+        if timeout_ms or self._live.sockets is not None:
+            roster_of(self._live).event_timeout_ms = timeout_ms or None
+
+    def get_hibernatable_websocket_event_timeout(self) -> int | None:
+        """Return the limit of a handler in milliseconds, or None (WS-25)."""
+        roster = self._live.sockets
+        return None if roster is None else roster.event_timeout_ms
+
     def abort(self, reason: Any = None) -> NoReturn:
         """
         Drop this instance at once; the next event makes a new one (CTX-09).
@@ -185,6 +287,14 @@ class ExecutionContext:
                     "durable object."
                 ),
             )
+
+
+def _end(ws: Any, method: str) -> End:
+    if not isinstance(ws, WebSocket):
+        raise TypeError(
+            f"Failed to execute '{method}' on 'DurableObjectState': parameter 1 is not of type 'WebSocket'."
+        )
+    return ws._end
 
 
 def _log_failure(task: asyncio.Future[Any], label: str, observer: Observer) -> None:

@@ -18,6 +18,7 @@ from perdure._engine import methods
 from perdure._engine.failure import for_caller, mark
 from perdure._engine.turn import invoke
 from perdure._web.relay import relay
+from perdure._web.response import check_upgrade
 from perdure.context import ExecutionContext
 from perdure.errors import PerdureError
 from perdure.namespace import NO_FETCH, no_response
@@ -40,6 +41,7 @@ class Entrypoint:
         response = await self._run(_fetch, request)
         if not isinstance(response, Response):
             raise no_response(response, self._worker.__name__)
+        check_upgrade(response, request)
         return response
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

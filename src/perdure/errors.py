@@ -10,6 +10,7 @@
     ├── Overloaded                       do not retry soon (`overloaded`)
     ├── TimedOut (TimeoutError)          a time limit that somebody set is over
     ├── Disconnected                     a transient break: retry idempotent work on a new stub (`retryable`)
+    ├── WebSocketError                   the other side of a WebSocket broke the protocol
     ├── RemoteError                      an exception of a class that the caller's side does not know
     ├── ConfigError                      a mistake in a configuration or in a command's arguments
     └── DataFolderError                  the data folder cannot be used as it is
@@ -95,6 +96,23 @@ class Disconnected(PerdureError):
     """The connection to the object broke; a new stub may succeed (ERR-02)."""
 
     retryable = True
+
+
+class WebSocketError(PerdureError):
+    """
+    The other side of a WebSocket did what the protocol does not allow; the connection is closed.
+
+    Attributes:
+        code: the close code that it was told.
+        reason: the text that it was told.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(
+            f"WebSocket protocol error; protocolError.statusCode = {code}; protocolError.description = {reason}"
+        )
+        self.code = code
+        self.reason = reason
 
 
 class RemoteError(PerdureError):

@@ -25,7 +25,7 @@ from perdure._engine.failure import for_caller
 from perdure._web.body import Body
 from perdure._web.relay import relay
 from perdure._web.request import make_request
-from perdure._web.response import REDIRECT_STATUSES
+from perdure._web.response import REDIRECT_STATUSES, check_upgrade
 from perdure.errors import PerdureError
 from perdure.web import Request, Response, copy_request, copy_response, follow
 
@@ -446,7 +446,7 @@ class FetchCall(Coroutine[Any, Any, Response]):
                 Call(loop=host.loop),
                 "fetch",
                 lambda instance: _run_fetch(instance, sent),
-                _pack_response,
+                lambda value: _pack_response(value, sent),
                 0 if body is None else body.size or 0,  # a stream is held by its sender
             )
         )
@@ -496,10 +496,11 @@ def _run_fetch(instance: Any, request: Request) -> Any:
     return handler(request)
 
 
-def _pack_response(value: Any) -> Response:
+def _pack_response(value: Any, request: Request) -> Response:
     live: Live = current.get()
     if not isinstance(value, Response):
         raise no_response(value, live.label)
+    check_upgrade(value, request)
     answer = copy_response(value)
     relay(answer, live, live.host.loop)
     return answer

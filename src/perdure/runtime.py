@@ -54,6 +54,7 @@ from perdure.namespace import Namespace
 from perdure.runtime_thread import RuntimeThread
 from perdure.sync import SyncObjects, run_on
 from perdure.web import Request, Response
+from perdure.websockets import websocket_of
 
 if TYPE_CHECKING:
     from perdure._admin.admin import Admin
@@ -346,6 +347,7 @@ class Runtime:
             self._entrypoint = Entrypoint(worker, lambda: self._context(host), env, self.registry)
             exports[worker.__name__] = EntrypointStub(self._entrypoint, self.registry)
             self._exports = Exports(exports)
+        host.as_websocket = websocket_of
         outgoing.join()
         host.context.run(current_env.set, env)
         envs._running.append(env)

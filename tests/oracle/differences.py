@@ -52,6 +52,21 @@ def missing(call: str, argument: str) -> str:
     return f"{call}() missing 1 required positional argument: '{argument}'"
 
 
+def not_sent(kind: str) -> dict[str, Any]:
+    """What is said of a message that is neither text nor bytes."""
+    text = (
+        "Failed to execute 'send' on 'WebSocket': parameter 1 is not of type 'str, bytes, bytearray or memoryview'; "
+        f"got {kind}. For JSON send json.dumps(value)."
+    )
+    return {"err": {"name": "TypeError", "message": text}}
+
+
+def large(size: int, stored: int) -> list[Any]:
+    """What is said of an attachment that is too large."""
+    text = f"A WebSocket 'attachment' cannot be larger than 16384 bytes.'attachment' was {stored} bytes."
+    return [size, {"err": {"name": "Error", "message": text}}]
+
+
 def unknown_class(where: str = "") -> str:
     """What is said of a value of a class that cannot be stored."""
     return (
@@ -98,6 +113,8 @@ UNKNOWN_CLASS = (
 WORKERD_INTERNAL = "workerd ends with an internal error; the text says what is wrong."
 TELLS_VALUE = "The text also shows the value, and what can be done."
 EXPORTS = "The entrypoint is exported under the name that its class has."
+NO_COERCION = "A message that is neither text nor bytes is refused; JavaScript makes text of it."
+BYTES = "There is one kind of bytes, and no switch between kinds."
 
 DIFFERENCES: list[Difference] = [
     Difference("001-id-from-name", 13, MISSING_ARGUMENT, missing("Namespace.id_from_name", "name"), MESSAGE),
@@ -329,6 +346,63 @@ DIFFERENCES: list[Difference] = [
         ]
     ],
     Difference(
+        "162-ws-close-arguments", 4, MISSING_ARGUMENT, missing("WebSocket.send", "data"), ("ok", 0, *MESSAGE)
+    ),
+    *[
+        Difference("162-ws-close-arguments", 4, NO_COERCION, refused, ("ok", place))
+        for place, refused in [(1, not_sent("int")), (4, not_sent("dict")), (5, not_sent("NoneType"))]
+    ],
+    Difference(
+        "163-ws-hibernation",
+        39,
+        "A Close that the object does not answer is answered by the runtime after half a second.",
+        {"close": {"code": 1000, "reason": "done"}},
+    ),
+    Difference(
+        "165-ws-tags", 21, MISSING_ARGUMENT, missing("DurableObjectState.get_tags", "ws"), ("ok", 2, *MESSAGE)
+    ),
+    *[
+        Difference(
+            "166-ws-attachment", 5, "The bytes are those of Perdure's own encoding.", ours, ("ok", place)
+        )
+        for place, ours in [(5, [16380, 16380]), (6, large(16381, 16385)), (7, large(20000, 20004))]
+    ],
+    Difference(
+        "166-ws-attachment",
+        6,
+        FUNCTION,
+        "<function A.errors.<locals>.<lambda>> could not be cloned.",
+        ("ok", 0, *MESSAGE),
+    ),
+    Difference(
+        "166-ws-attachment",
+        6,
+        MISSING_ARGUMENT,
+        missing("WebSocket.serialize_attachment", "value"),
+        ("ok", 1, *MESSAGE),
+    ),
+    Difference("166-ws-attachment", 6, "The bytes are those of Perdure's own encoding.", 16380, ("ok", 2)),
+    Difference(
+        "168-ws-auto-response",
+        42,
+        "Python's own words for a property that cannot be set.",
+        {
+            "err": {
+                "name": "Error",
+                "message": "property 'request' of 'WebSocketRequestResponsePair' object has no setter",
+            }
+        },
+        ("ok", 2),
+    ),
+    Difference(
+        "171-ws-reset",
+        24,
+        "A server that stops in good order says so.",
+        {"close": {"code": 1012, "reason": "The server is restarting. Connect again."}},
+    ),
+    Difference("174-ws-worker-client", 5, BYTES, {"$": "bytes", "hex": "0102ff"}, OK),
+    Difference("175-ws-protocol-and-timeout", 5, BYTES, "none", ("ok", 3)),
+    Difference(
         "331-fetch-errors", 28, MISSING_ARGUMENT, missing("DurableObjectStub.fetch", "input"), INNER_MESSAGE
     ),
 ]
@@ -345,13 +419,13 @@ NOT_YET: dict[tuple[str, int], str] = {
     ("071-transaction-async", 14): "alarms",
     ("073-atomic-turns", 16): "alarms",
     ("073-atomic-turns", 17): "alarms",
-    ("147-surface", 0): "WebSockets and facets",
+    ("147-surface", 0): "facets",
     ("147-surface", 1): "alarms and bookmarks",
     ("248-sql-pragmas", 116): "to mend: tables that a module brings along can be read",
 }
 """(scenario, step) → what has to be built, or mended, first. Each of these steps fails today."""
 
 NOT_YET_SCENARIOS: dict[str, str] = {
-    "195-compatibility-switches": "WebSockets",
+    "195-compatibility-switches": "alarms, and what an early compatibility date changes",
 }
 """Recorded scenarios that nothing can be said about before this is built."""

@@ -19,9 +19,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from perdure import DataCloneError, Request, Response, WorkerEntrypoint
+from perdure import (
+    DataCloneError,
+    DurableObject,
+    Request,
+    Response,
+    WebSocket,
+    WebSocketPair,
+    WorkerEntrypoint,
+)
 from perdure.testing import evict_durable_object
 
 FLAGS = {
@@ -139,6 +147,28 @@ def kinds(thing: Any, names: Iterable[str]) -> list[list[str]]:
 def keywords(options: dict[str, Any]) -> dict[str, Any]:
     """Options as a step has them, `{"startAfter": ...}`, as keyword arguments."""
     return {re.sub("[A-Z]", lambda capital: "_" + capital[0].lower(), name): v for name, v in options.items()}
+
+
+def upgrade(client: WebSocket, headers: dict[str, str] | None = None) -> Response:
+    return Response(None, status=101, websocket=client, headers=headers)
+
+
+class Hibernating(DurableObject):
+    """An object that takes each client's socket, with the tags in the URL, and notes events in `log`."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self.log: list[Any] = []
+
+    async def fetch(self, request: Request) -> Response:
+        client, server = WebSocketPair()
+        query = parse_qs(urlsplit(request.url).query, keep_blank_values=True)
+        self.ctx.accept_websocket(server, query.get("tag", []))
+        return upgrade(client)
+
+    async def events(self) -> list[Any]:
+        log, self.log = self.log, []
+        return log
 
 
 def serve(*functions: Callable[..., Any]) -> type[WorkerEntrypoint]:

@@ -53,6 +53,8 @@ SPELLINGS = {
     "routingMode": "routing_mode",
     "rowsRead": "rows_read",
     "rowsWritten": "rows_written",
+    "serializeAttachment": "serialize_attachment",
+    "deserializeAttachment": "deserialize_attachment",
     "setAlarm": "set_alarm",
     "setHibernatableWebSocketEventTimeout": "set_hibernatable_websocket_event_timeout",
     "setWebSocketAutoResponse": "set_websocket_auto_response",
@@ -62,6 +64,9 @@ SPELLINGS = {
     "waitForBookmark": "wait_for_bookmark",
     "waitUntil": "wait_until",
 }
+
+ERROR_CLASSES = {"InvalidAccessError": "RangeError", "SyntaxError": "RangeError"}
+"""Names of a browser's errors, and the built-in one of Python that each is here: a ValueError."""
 
 _SPELT_DIFFERENTLY = re.compile(rf"\b({'|'.join(SPELLINGS)})\b")
 
@@ -102,6 +107,8 @@ def _spelt(value: Any) -> Any:
     match value:
         case str():
             return _SPELT_DIFFERENTLY.sub(lambda found: SPELLINGS[found[1]], value)
+        case {"name": str(name), "message": _} if name in ERROR_CLASSES:
+            return {key: _spelt(item) for key, item in value.items()} | {"name": ERROR_CLASSES[name]}
         case dict():
             return {key: _spelt(item) for key, item in value.items()}
         case list():

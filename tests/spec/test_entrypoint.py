@@ -369,12 +369,12 @@ async def test_a_request_that_is_given_up_cancels_the_worker_and_not_the_object(
 
 @pytest.mark.rows("EP-16")
 def test_the_public_names_are_pythons():
-    """One spelling, snake_case."""
+    """One spelling: snake_case, and capitals for constants."""
     for name in perdure.__all__:
         thing = getattr(perdure, name)
         if isinstance(thing, type):
             assert "_" not in name
-            assert [member for member in vars(thing) if member != member.lower()] == []
+            assert [member for member in vars(thing) if member not in (member.lower(), member.upper())] == []
         else:
             assert name == name.lower()
 

@@ -146,20 +146,6 @@ def test_plain_uvicorn_cuts_a_failing_stream(http):
     run(main())
 
 
-def test_a_websocket_is_refused_with_501():
-    """In the handshake."""
-    import websockets
-
-    async def main():
-        async with under_uvicorn(HttpApp(handle), ws="websockets-sansio") as port:
-            with pytest.raises(websockets.InvalidStatus) as raised:
-                async with websockets.connect(f"ws://127.0.0.1:{port}/ws"):
-                    pass
-            assert raised.value.response.status_code == 501
-
-    run(main())
-
-
 class Middleware(BaseHTTPMiddleware):
     async def dispatch(self, request, call_next):
         return await call_next(request)

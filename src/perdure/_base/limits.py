@@ -57,6 +57,28 @@ WAIT_UNTIL_WORKER_S: Final = 30.0  # EP-06: after the response
 EVICTION_WAIT_S: Final = 30.0  # TEST-05: so long a test's eviction waits for what is in progress
 REDIRECTS_MAX: Final = 20
 
+# --- WebSockets --------------------------------------------------------------------------------------
+WEBSOCKETS_MAX: Final = 32_768  # WS-05: hibernatable ones of one object
+WEBSOCKET_TAGS_MAX: Final = 10  # WS-04
+WEBSOCKET_TAG_BYTES_MAX: Final = 256  # WS-04; "characters" in its text
+WEBSOCKET_ATTACHMENT_BYTES_MAX: Final = 16_384  # WS-18
+WEBSOCKET_AUTO_RESPONSE_BYTES_MAX: Final = 2048  # WS-21
+WEBSOCKET_EVENT_TIMEOUT_MS_MAX: Final = 604_800_000  # WS-25: a week
+WEBSOCKET_REASON_BYTES_MAX: Final = 123  # WS-16: a control frame holds 125, two of them are the code
+WEBSOCKET_MESSAGE_BYTES_MAX: Final = 32 * MIB  # WS-30
+WEBSOCKET_CLOSE_GRACE_S: Final = 0.5  # an object that does not answer a Close has it answered after so long
+WEBSOCKET_CLOSE_TIMEOUT_S: Final = 10.0  # a client that does not answer ours is cut off
+WEBSOCKET_LINGER_BYTES: Final = 1 * MIB  # a client that broke a rule may still send, unread, to learn why
+WEBSOCKET_RETRY_S: Final = 1.0  # an overloaded object is told of a close so much later
+WEBSOCKET_WAITING_MAX: Final = 256  # messages of one socket whose handlers run; then its client has to wait
+WEBSOCKET_WAITING_BYTES_MAX: Final = 1 * MIB  # … or bytes of them
+WEBSOCKET_UNREAD_BYTES_MAX: Final = (
+    1 * MIB
+)  # what is kept of a standard socket's messages that nobody listens to
+WEBSOCKET_BUFFER_BYTES: Final = 8 * MIB  # sent and not taken by the client …
+WEBSOCKET_BUFFER_S: Final = 2.0  # … for so long: a further message closes it (1013)
+WEBSOCKET_BURST: Final = 8  # so many times that at one moment closes it at once: one step may say much
+
 # --- storage engine ----------------------------------------------------------------------------------
 PAGE_BYTES: Final = 4096
 FRAME_HEADER_BYTES: Final = 24

@@ -74,7 +74,7 @@ def _type(setting: Setting) -> Any:
     match setting.name:
         case "port":
             return click.IntRange(0, 65535)
-        case "max_body" | "queue_bytes":
+        case "max_body" | "queue_bytes" | "max_message" | "websocket_buffer":
             return Size()
         case "queue_events" | "events_per_10_s" | "limit":
             return click.IntRange(1)
@@ -88,7 +88,7 @@ def _type(setting: Setting) -> Any:
             return HealthPath()
         case "forwarded_allow_ips":
             return Addresses()
-        case "drain":
+        case "drain" | "websocket_ping":
             return click.FloatRange(0)
         case "slow_ms":
             return click.IntRange(0)

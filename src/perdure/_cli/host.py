@@ -24,7 +24,7 @@ from perdure._cli.output import json_line, request_line
 from perdure._cli.prepare import Prepared, data_problem
 from perdure._cli.systemd import Notifier
 from perdure._config.problem import ProblemsFound
-from perdure._http.limits import HttpLimits, connections_that_fit
+from perdure._http.limits import HttpLimits, WebSocketLimits, connections_that_fit
 from perdure._http.responder import Handle, RequestLine, Responder
 from perdure.errors import DataFolderInUse
 
@@ -123,6 +123,12 @@ def http_limits(options: RunOptions) -> HttpLimits:
         connections=options.max_connections or fitting,
         requests=options.max_requests,
         body_bytes=options.max_body,
+        websocket=WebSocketLimits(
+            message_bytes=options.max_message,
+            buffer_bytes=options.websocket_buffer,
+            ping_s=options.websocket_ping,
+            deflate=options.websocket_compression,
+        ),
     )
 
 

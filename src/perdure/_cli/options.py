@@ -33,6 +33,10 @@ class RunOptions:
     log_format: str = "text"
     drain: float = limits.DRAIN_S
     max_body: int = limits.HTTP_BODY_BYTES_MAX
+    max_message: int = limits.WEBSOCKET_MESSAGE_BYTES_MAX
+    websocket_buffer: int = limits.WEBSOCKET_BUFFER_BYTES
+    websocket_ping: float = 0.0
+    websocket_compression: bool = False
     slow_ms: int = limits.SLOW_STEP_MS
     queue_events: int = limits.QUEUED_EVENTS_MAX
     queue_bytes: int = limits.QUEUED_BYTES_MAX

@@ -7,7 +7,7 @@ and mark an error for the caller. What a request or a value is, only the public 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from perdure._base.awaitables import Call
 from perdure._base.clock import Timer
@@ -31,6 +31,8 @@ class Event:
 
     needs_instance: ClassVar[bool] = True
     """Without it, an object that is not there yet is not made for the event."""
+    is_awaited: ClassVar[bool] = True
+    """Whether somebody is told when it fails; if not, the log is the only place."""
     errors_are_remote_on_reset: ClassVar[bool] = False
     """Whether the error of a reset, too, is marked `remote` for the caller (so it is with fetch)."""
 
@@ -51,6 +53,11 @@ class Event:
         self.timer: Timer | None = None
         self.is_over = False
 
+    def refuse(self, error: BaseException) -> None:
+        """Hear that it will not be run: too much waits at the object."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
 
 class RpcEvent(Event):
     """A method call or a property read (RPC-04, RPC-05)."""
@@ -63,6 +70,46 @@ class FetchEvent(Event):
 
     __slots__ = ()
     errors_are_remote_on_reset = True
+
+
+class SocketEvent(Event):
+    """
+    A message, the close or the failure of a WebSocket (WS-09…13); nobody awaits it.
+
+    Args:
+        refused: called when too much waits at the object.
+    """
+
+    __slots__ = ("_refused",)
+    is_awaited = False
+
+    def __init__(
+        self,
+        method: str,
+        run: Callable[[Any], Any],
+        size_bytes: int,
+        refused: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(_NOBODY, method, run, _nothing, size_bytes)
+        self._refused = refused
+
+    def refuse(self, error: BaseException) -> None:
+        self._refused(error)
+
+
+class _Nobody:
+    """Stands for the future of an event that nobody awaits."""
+
+    def done(self) -> bool:
+        """Nothing is ever owed."""
+        return True
+
+
+_NOBODY: Final[Any] = _Nobody()
+
+
+def _nothing(result: Any) -> None:
+    return None
 
 
 class InternalEvent(Event):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,13 +22,15 @@ from perdure._engine import lifecycle
 from perdure._engine.live import Live
 from perdure._engine.queue import QueueLimits
 from perdure._engine.turn import TaskFactory
+from perdure._sockets.end import End
+from perdure._sockets.roster import Roster
+from perdure._sockets.rules import RESTARTING, SERVICE_RESTART
 from perdure._storage.catalog import Rows, place_of
 from perdure._storage.engine import StorageEngine
 from perdure._storage.layout import namespace_folder
 from perdure.errors import Disconnected, StorageFailed
 
 SHUTTING_DOWN = "The server is shutting down. Retry the request."
-
 Factory = Callable[[Live], Any]
 _SWEEP_S = 0.1  # objects that fall due together are evicted together
 _END_S = 1.0  # so long tasks that were cancelled have for their `finally` blocks
@@ -36,7 +39,17 @@ _END_S = 1.0  # so long tasks that were cancelled have for their `finally` block
 class Space:
     """One namespace: its key, the factory of its instances, and its live objects."""
 
-    __slots__ = ("_folder", "class_name", "factory", "has_sql", "host", "key", "lives", "unique_key")
+    __slots__ = (
+        "_folder",
+        "class_name",
+        "factory",
+        "has_sql",
+        "host",
+        "key",
+        "lives",
+        "rosters",
+        "unique_key",
+    )
 
     def __init__(self, host: Host, class_name: str, unique_key: str, factory: Factory, has_sql: bool) -> None:
         self.host = host
@@ -46,6 +59,7 @@ class Space:
         self.factory = factory
         self.has_sql = has_sql  # False: declared as a key-value class, which keeps it portable
         self.lives: dict[bytes, Live] = {}
+        self.rosters: dict[bytes, Roster] = {}  # of objects with sockets, in memory or not
         self._folder = namespace_folder(unique_key)
 
     def live(self, object_id: bytes, name: str | None) -> Live:
@@ -92,6 +106,7 @@ class Host:
         background: what `wait_until` was given, by objects and workers.
         failed: set when storage failed: no event is taken any more.
         stopped: no event is taken any more.
+        as_websocket: what user code holds of an end of a socket.
     """
 
     def __init__(
@@ -115,6 +130,7 @@ class Host:
         self.event_timeout_s = event_timeout_s
         self.debug = debug
         self.on_failure: Callable[[BaseException], None] | None = None
+        self.as_websocket: Callable[[End], Any] = lambda end: end
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.Context()
         self.running: Live | None = None
@@ -176,6 +192,8 @@ class Host:
                 continue  # gone, or in progress: then it reports again when it is done
             # Background work counts as use, but not for ever (LIFE-07).
             allowed_s = self.idle_s if live.is_idle else max(self.idle_s, limits.WAIT_UNTIL_OBJECT_S)
+            if live.sockets is not None and live.sockets.standard:
+                allowed_s = math.inf  # as long as they are connected (WS-02)
             due_s = live.idle_since_s + allowed_s
             if due_s <= now_s:
                 live.evict()
@@ -196,7 +214,10 @@ class Host:
                 self.on_failure(self.failed)
 
     async def stop(self, drain_s: float) -> None:
-        """Let events and background work finish for up to *drain_s*, then drop every object."""
+        """Close the sockets, let events and background work finish for up to *drain_s*, then drop every object."""
+        for space in self.spaces.values():
+            for roster in list(space.rosters.values()):
+                roster.close(SERVICE_RESTART, RESTARTING)
         await self._drain(drain_s)
         self.stopped = True
         reason = self.failed or Disconnected(SHUTTING_DOWN)

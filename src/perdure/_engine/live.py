@@ -24,6 +24,7 @@ from perdure._engine import lifecycle
 from perdure._engine.events import Event
 from perdure._engine.failure import add_trace, for_caller, mark, reset_error
 from perdure._engine.queue import EventQueue
+from perdure._engine.sockets import cut_sockets, hibernate, say_unsaid
 from perdure._engine.time_limit import limit_run, limit_wait
 from perdure._engine.turn import Aborted, drive, invoke, section
 from perdure._gates.input import InputGate, Section, SectionFuture, effective
@@ -67,6 +68,7 @@ class Live:
         "open_turn",
         "overload_told_s",
         "queue",
+        "sockets",
         "space",
         "state",
         "tasks",
@@ -89,6 +91,7 @@ class Live:
         self.idle_since_s = 0.0
         self.in_idle_queue = False
         self.crowded = False  # its writes outrun the disk
+        self.sockets = space.rosters.get(object_id)
         self._held: list[asyncio.Future[None]] = []
         self._store: Store | None = None
 
@@ -113,8 +116,7 @@ class Live:
     def refuse(self, event: Event, text: str) -> None:
         """Fail *event* because too much waits here; the object and what waits go on (ERR-13…16)."""
         error = mark(Overloaded(text), durable_object_id=self.id.hex())
-        if not event.future.done():
-            event.future.set_exception(error)
+        event.refuse(error)
         now_s = self.host.clock.monotonic_s()
         if now_s - self.overload_told_s >= limits.EVENT_WINDOW_S:
             self.overload_told_s = now_s
@@ -255,6 +257,8 @@ class Live:
             self.end_turn()
         if self.broken is not None:
             raise Aborted
+        if self.sockets is not None:
+            say_unsaid(self)
 
     # --- storage --------------------------------------------------------------------------------------
 
@@ -421,6 +425,8 @@ class Live:
         self.open_turn = False
         self.instance = None
         self.gate.clear()
+        if self.sockets is not None:
+            cut_sockets(self)
         running = self._current_task()
         for event in list(self.events):
             self._fail(event)
@@ -464,6 +470,7 @@ class Live:
             and self.gate.active is None
             and not self.open_turn
             and (self._store is None or self._store.is_durable)
+            and (self.sockets is None or not self.sockets.standard)
         )
 
     def evict(self, error: BaseException | None = None) -> None:
@@ -479,6 +486,8 @@ class Live:
             self.host.storage.release(store)
         self.instance = None
         self.gate.clear()
+        if self.sockets is not None:
+            hibernate(self)
         self.host.observer.object_evicted(self)
 
     def call(

@@ -50,7 +50,7 @@ class HttpApp:
                 if cut is not None:
                     raise RuntimeError("The response stream failed.") from cut
             case "websocket":
-                await serve_websocket(scope, receive, send)
+                await serve_websocket(scope, receive, send, self._responder)
             case "lifespan":
                 await self._lifespan(receive, send)
             case kind:
@@ -97,6 +97,12 @@ class AsgiExchange:
     async def send_whole(self, response: Response, data: bytes) -> None:
         await self._give(start_message(response, self.method))
         await self._give({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def send_upgrade(self, response: Response) -> None:
+        raise TypeError(
+            "The Response has a WebSocket, and the server did not offer one: it takes this for a plain request. "
+            "Uvicorn needs a WebSocket library for it: pip install websockets."
+        )
 
     async def send_head(self, response: Response) -> None:
         await self._give(start_message(response, self.method))

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from perdure._base.limits import HTTP_BUFFER_BYTES
+from perdure._http.errors import status_response
+from perdure._http.handshake import VERSION, negotiate, refusal, upgrade_fields
 from perdure._http.head import announces_body, head_bytes, response_fields, shown_path
 from perdure._http.responder import ClientGone, client_left
 from perdure._web.headers import make_headers
 from perdure._web.request import make_request
 from perdure._web.url import from_request
 from perdure.web import Body, BodyError, Request, Response
+from perdure.websockets import take_end
 
 if TYPE_CHECKING:
     from perdure._http.protocol import HttpProtocol
@@ -37,7 +40,6 @@ class HttpExchange:
         "_is_chunked",
         "_is_continue_owed",
         "_left_bytes",
-        "_noted",
         "_on_gone",
         "_waiting",
         "closes",
@@ -48,6 +50,7 @@ class HttpExchange:
         "is_whole",
         "keeps_alive",
         "method",
+        "noted",
         "target",
         "task",
     )
@@ -66,7 +69,7 @@ class HttpExchange:
         self.method = method
         self.target = target
         self._fields = fields
-        self._noted = noted  # the values of those headers that mean something to the server
+        self.noted = noted  # the values of those headers that mean something to the server
         self.keeps_alive = keeps_alive
         """The client is ready for a further request on this connection, and may be."""
         self.closes = False
@@ -95,7 +98,7 @@ class HttpExchange:
         return shown_path(self.target)
 
     def request(self) -> Request:
-        connection, noted, method = self.connection, self._noted, self.method
+        connection, noted, method = self.connection, self.noted, self.method
         scheme, host, client = connection.origin(noted)
         has_body = announces_body(method, noted.get("content-length"), chunked="transfer-encoding" in noted)
         return make_request(
@@ -179,6 +182,44 @@ class HttpExchange:
         else:
             connection.transport.write(head + data)
         self.is_over = True
+
+    async def send_upgrade(self, response: Response) -> None:
+        connection, key = self.connection, ""
+        if connection.is_write_paused:
+            await connection.drained()
+        if self.is_gone:
+            raise ClientGone
+        offered = []
+        for name, value in self._fields:
+            if name == "sec-websocket-key":
+                key = value
+            elif name == "sec-websocket-extensions":
+                offered.append(value)
+        deflate, extensions = (None, "")
+        if connection.hub.limits.websocket.deflate:
+            deflate, extensions = negotiate(", ".join(offered))
+        end = take_end(response)
+        assert end is not None, "the response carries a WebSocket"
+        fields = upgrade_fields(key, list(response.headers.items()), extensions)
+        self.is_over = True
+        connection.upgrade(head_bytes(101, fields, connection.hub.date, close=False), end, deflate)
+
+    @property
+    def asks_for_websocket(self) -> bool:
+        """Whether the client wants the connection to become a WebSocket."""
+        return self.noted.get("upgrade", "").lower() == "websocket"
+
+    def upgrade_refusal(self) -> Response | None:
+        """Return what answers a request for a WebSocket that cannot be granted, whatever the application says."""
+        if not self.asks_for_websocket:
+            return None
+        found = refusal(self.method, make_headers(self._fields), is_http_1_1=not self.connection.is_http_1_0)
+        if found is None:
+            return None
+        response = status_response(*found)
+        if response.status == 426:
+            response.headers.set("sec-websocket-version", VERSION)
+        return response
 
     async def send_head(self, response: Response) -> None:
         connection = self.connection

@@ -17,6 +17,7 @@ from perdure.web import Response
 if TYPE_CHECKING:
     from perdure._http.exchange import HttpExchange
     from perdure._http.protocol import HttpProtocol
+    from perdure._http.websocket import WebSocketProtocol
 
 
 class Hub:
@@ -29,6 +30,7 @@ class Hub:
         proxies: whose `X-Forwarded-…` headers are believed; None believes none.
         health_path: where the server itself tells whether it serves; "" is nowhere.
         connections: those that are open.
+        sockets: those that became WebSockets.
         requests: those being answered, each in a task of its own.
         is_stopping: what is under way is finished, nothing new is begun.
         changed: set when a connection has ended.
@@ -42,10 +44,12 @@ class Hub:
         self.limits = limits
         self.proxies = proxies
         self.health_path = health_path
+        self.sockets: set[WebSocketProtocol] = set()
         self.connections: set[HttpProtocol] = set()
         self.requests: set[HttpExchange] = set()
         self.is_stopping = False
         self._turned_away = 0
+        self._pinged_at_s = time.monotonic()
         self.changed = asyncio.Event()
         self.date = ""
         self.tick()
@@ -72,7 +76,12 @@ class Hub:
         )
 
     def tick(self) -> None:
-        """Renew the Date header; called every second, which is its resolution."""
+        """Renew the Date header, ping WebSockets that are due; called every second, which is its resolution."""
+        ping_s = self.limits.websocket.ping_s
+        if ping_s and time.monotonic() - self._pinged_at_s >= ping_s:
+            self._pinged_at_s = time.monotonic()
+            for websocket in list(self.sockets):
+                websocket.ping()
         if self._turned_away:
             logger.warning(
                 "%d connections were turned away: %d are open, which is the limit (--max-connections)",

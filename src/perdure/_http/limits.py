@@ -19,7 +19,23 @@ from perdure._base.limits import (
     HTTP_REQUESTS_MAX,
     HTTP_WRITE_IDLE_S,
     OPEN_STORES_MAX,
+    WEBSOCKET_BUFFER_BYTES,
+    WEBSOCKET_MESSAGE_BYTES_MAX,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketLimits:
+    """What a client on a WebSocket may ask for, and what is done for it."""
+
+    message_bytes: int = WEBSOCKET_MESSAGE_BYTES_MAX
+    """Bytes of one message; beyond that it is closed with 1009."""
+    buffer_bytes: int = WEBSOCKET_BUFFER_BYTES
+    """What may wait for a client to take it, for more than a moment; a further message closes it with 1013."""
+    ping_s: float = 0.0
+    """How often clients are pinged; one that is not heard of until the next time is cut off. 0: never."""
+    deflate: bool = False
+    """Whether clients may compress (permessage-deflate)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,8 @@ class HttpLimits:
     """How long a connection may wait for its next request."""
     first_request_grace_s: float = HTTP_FIRST_REQUEST_GRACE_S
     """How long a stopping server waits for the first request of a connection it has just accepted."""
+    websocket: WebSocketLimits = WebSocketLimits()
+    """Once a connection has become a WebSocket."""
     linger_s: float = HTTP_LINGER_S
     """How long a refused client may go on sending before the connection is closed under it."""
 

@@ -18,6 +18,7 @@ from collections import deque
 from typing import Final, Literal, NoReturn
 
 import httptools
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 from perdure._base.limits import HTTP_BUFFER_BYTES, HTTP_PARSE_BYTES, HTTP_TURNED_AWAY_MAX
 from perdure._http.errors import status_response
@@ -26,6 +27,8 @@ from perdure._http.forwarded import FORWARDED_HEADERS, forwarded_host, forwarded
 from perdure._http.head import authority, head_bytes, response_fields, shown_path
 from perdure._http.hub import Hub
 from perdure._http.responder import RequestLine
+from perdure._http.websocket import WebSocketProtocol
+from perdure._sockets.end import End
 from perdure.web import Address, BodyError, Response
 
 _IDLE: Final = "idle"  # between requests
@@ -33,7 +36,7 @@ _HEAD: Final = "head"  # a request line or headers have begun
 _BODY: Final = "body"  # the head is complete, the message is not
 _DEAF: Final = "deaf"  # what the client sends is not read any more
 
-_NOTED: Final = FORWARDED_HEADERS | {"host", "content-length", "transfer-encoding", "expect"}
+_NOTED: Final = FORWARDED_HEADERS | {"host", "content-length", "transfer-encoding", "expect", "upgrade"}
 """Headers that mean something to the server itself."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -43,9 +46,8 @@ class HttpProtocol(asyncio.Protocol):
     """
     A connection with limits.
 
-    It owns the transport. A protocol for an upgraded connection would take that over where the response to
-    an upgrade request is written (`HttpExchange.send_whole`): by then nothing else uses it, because such
-    a request is the last one here.
+    It owns the transport, until a WebSocket takes it over (`upgrade`): by then nothing else uses it, because a
+    request for that is the last one here.
     """
 
     def __init__(self, hub: Hub) -> None:
@@ -66,10 +68,12 @@ class HttpProtocol(asyncio.Protocol):
         self._last: HttpExchange | None = None  # the one read last
         self._queue: deque[HttpExchange] = deque()  # those that wait for their turn
         self._rest = b""  # received and not parsed: requests are waiting already
+        self._early: bytes | None = None  # what followed a request for a WebSocket
         self._requests = 0
         self._refusal: tuple[int, str] | None = None
         self._is_ending = False  # after those that were read, no further request is answered
         self._is_lingering = False
+        self._is_upgraded = False
         self._is_read_paused = False
         # The request that is being read:
         self._target = b""
@@ -104,7 +108,7 @@ class HttpProtocol(asyncio.Protocol):
         self._trusts_peer = proxies is not None and proxies.trusts(self._peer and self._peer.host)
         connections = self.hub.connections
         connections.add(self)
-        too_many = len(connections) - self._limits.connections
+        too_many = len(connections) + len(self.hub.sockets) - self._limits.connections
         if too_many > HTTP_TURNED_AWAY_MAX:
             self.hub.turn_away()
             transport.abort()
@@ -130,6 +134,10 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse *data*; what breaks a rule is refused and ends the reading."""
         if self._state is _DEAF:
+            if self._early is not None:
+                self._early += data
+                if len(self._early) > HTTP_BUFFER_BYTES:
+                    self.pause_reading()
             return
         if self._rest or len(data) > HTTP_PARSE_BYTES:
             self._rest += data
@@ -199,6 +207,8 @@ class HttpProtocol(asyncio.Protocol):
         """Hear that a request's task is over, and go on with the next."""
         self.hub.requests.discard(exchange)
         self._exchange = None
+        if self._is_upgraded:
+            return
         if exchange.is_gone:
             return
         is_last = exchange.closes or self.is_last(exchange)
@@ -222,10 +232,28 @@ class HttpProtocol(asyncio.Protocol):
             if self._timer is None or self._timer_at_s > self._since_s + self._limits.keep_alive_s:
                 self._watch()
 
+    def upgrade(self, head: bytes, end: End, deflate: PerMessageDeflate | None) -> None:
+        """Answer with *head* and let a WebSocket, which talks for *end*, have the transport."""
+        transport, early = self.transport, self._early
+        self._is_upgraded = True
+        self._state = _DEAF
+        if self._timer is not None:
+            self._timer.cancel()
+        self.hub.connections.discard(self)
+        transport.write(head)
+        socket = WebSocketProtocol(self.hub, transport, end, deflate)
+        transport.set_protocol(socket)
+        if self._is_read_paused:
+            transport.resume_reading()
+        if early:
+            socket.data_received(early)
+
     def _start(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
         given = self.hub.given(exchange.target)
         self.hub.requests.add(exchange)
+        if given is None and "upgrade" in exchange.noted:
+            given = exchange.upgrade_refusal()
         # Not by `create_task`: its factory is there for the tasks of objects.
         exchange.task = asyncio.Task(exchange.run(given), loop=self._loop)
 
@@ -249,6 +277,8 @@ class HttpProtocol(asyncio.Protocol):
         while at < len(view) and not self._queue and self._state is not _DEAF:
             self._parse(view[at : at + HTTP_PARSE_BYTES])
             at += HTTP_PARSE_BYTES
+        if self._early is not None:
+            self._early += view[at:]
         self._rest = b"" if self._state is _DEAF else bytes(view[at:])
 
     def _parse(self, data: bytes | memoryview) -> None:
@@ -264,10 +294,12 @@ class HttpProtocol(asyncio.Protocol):
                     self._head_raw_bytes += len(data)
                 if self._head_raw_bytes > self._limits.head_bytes:
                     self._break_head()
-        except httptools.HttpParserUpgrade:
-            # The application answers with a plain response; what follows the head is not HTTP to us.
+        except httptools.HttpParserUpgrade as upgrade:
+            # What follows the head is a WebSocket's if the application grants one, and not HTTP to us in any case.
             if self._last is not None:
                 self._last.keeps_alive = False
+                if self._last.asks_for_websocket:
+                    self._early = bytes(data[upgrade.args[0] :])
             self._state = _DEAF
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, "This is not a valid HTTP/1.1 request.")))

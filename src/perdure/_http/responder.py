@@ -74,6 +74,9 @@ class Exchange(Protocol):
     async def send_whole(self, response: Response, data: bytes) -> None:
         """Send a response with all of its body."""
 
+    async def send_upgrade(self, response: Response) -> None:
+        """Let the connection become the WebSocket that *response* carries."""
+
     async def send_head(self, response: Response) -> None:
         """Begin a response whose body follows in pieces."""
 
@@ -224,6 +227,9 @@ def _checked(response: Response) -> Response:
 
 async def _send(response: Response, exchange: Exchange) -> None:
     """Send *response*; ClientGone when nobody takes it."""
+    if response.websocket is not None:
+        await exchange.send_upgrade(response)
+        return
     body = response.body
     if body is None:
         await exchange.send_whole(response, b"")

@@ -24,6 +24,7 @@ from perdure._http.hub import Hub
 from perdure._http.limits import HttpLimits
 from perdure._http.protocol import HttpProtocol
 from perdure._http.responder import STOPPING, Responder
+from perdure._sockets.rules import RESTARTING, SERVICE_RESTART
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ _KEEP_ALIVE: Final = (  # a silent connection is asked after a minute, and given
 )
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _TICK_S: Final = 1.0  # the Date header's resolution
+_CLOSE_GRACE_S: Final = 1.0  # for WebSockets to answer the Close
 _CANCEL_GRACE_S: Final = 1.0  # for the answers to requests that were broken off
 
 
@@ -143,6 +145,20 @@ class Server:
             await asyncio.wait(tasks, timeout=_CANCEL_GRACE_S)
         for connection in list(hub.connections):
             connection.abort()
+        await self._close_sockets()
+
+    async def _close_sockets(self) -> None:
+        """Send every WebSocket away; those that do not go are cut off."""
+        hub = self.hub
+        for websocket in list(hub.sockets):
+            websocket.go_away(SERVICE_RESTART, RESTARTING)
+        deadline_s = time.monotonic() + _CLOSE_GRACE_S
+        while hub.sockets and (left_s := deadline_s - time.monotonic()) > 0:
+            hub.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hub.changed.wait(), left_s)
+        for websocket in list(hub.sockets):
+            websocket.abort()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

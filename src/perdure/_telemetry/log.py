@@ -21,6 +21,9 @@ class LogObserver(Observer):
     """Writes what nobody else would see."""
 
     def event_failed(self, live: Running, event: Any, error: BaseException) -> None:
+        if not event.is_awaited:
+            log.error("%s.%s() failed, and nobody waits for it", live.label, event.method, exc_info=error)
+            return
         log.info("%s.%s() raised %s: %s", live.label, event.method, type(error).__name__, text_of(error))
 
     def construct_failed(self, live: Running, error: BaseException) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final, Protocol, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 import msgspec
 
@@ -14,6 +14,10 @@ from perdure._web.body import Body, BodyInit
 from perdure._web.headers import Headers, HeadersInit
 from perdure._web.message import Message, take_body
 from perdure._web.url import normalise
+
+if TYPE_CHECKING:
+    from perdure._web.request import Request
+    from perdure.websockets import WebSocket
 
 NULL_BODY_STATUSES: Final = frozenset({101, 204, 205, 304})
 REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
@@ -47,9 +51,10 @@ class Response(Message):
         status: 200 to 599; ValueError otherwise. 204, 205 and 304 take no body.
         status_text: reason phrase; servers send the standard one.
         headers: `Headers`, a mapping, or (name, value) pairs.
+        websocket: with status 101, the end of a `WebSocketPair` for whoever made the request.
     """
 
-    __slots__ = ("_redirected", "_status", "_status_text", "_url")
+    __slots__ = ("_redirected", "_status", "_status_text", "_url", "_websocket")
 
     def __init__(
         self,
@@ -58,10 +63,13 @@ class Response(Message):
         status: int = 200,
         status_text: str = "",
         headers: HeadersInit = None,
+        websocket: WebSocket | None = None,
     ) -> None:
         if isinstance(status, bool) or not isinstance(status, int):
             raise TypeError(f"A response status is an int from 200 to 599; got {type(status).__name__}")
-        if not 200 <= status <= 599:
+        if websocket is not None and status != 101:
+            raise ValueError("Responses with a WebSocket must have status code 101.")
+        if not 200 <= status <= 599 and websocket is None:
             raise ValueError(
                 "Responses may only be constructed with status codes in the range 200 to 599, inclusive."
             )
@@ -74,6 +82,7 @@ class Response(Message):
         self._status_text = status_text
         self._url = ""
         self._redirected = False
+        self._websocket: WebSocket | None = None if websocket is None else websocket._moved()
 
     json = _Json()
     """On the class, `Response.json(data, status=…, headers=…)` builds a JSON response; on a response,
@@ -126,8 +135,15 @@ class Response(Message):
         """Whether a redirect was followed to get it."""
         return self._redirected
 
+    @property
+    def websocket(self) -> WebSocket | None:
+        """The WebSocket of a response with status 101; `accept()` it, or pass the response on."""
+        return self._websocket
+
     def clone(self) -> Response:
         """Return a copy with a body of its own; TypeError when this one's body is used."""
+        if self._websocket is not None:
+            raise TypeError("Cannot clone a response to a WebSocket handshake.")
         body = None if self._body is None else self._body.tee()
         return make_response(
             self._status, self._headers.copy(), body, self._status_text, self._url, self._redirected
@@ -153,6 +169,7 @@ def make_response(
     response._body = body
     response._url = url
     response._redirected = redirected
+    response._websocket = None
     return response
 
 
@@ -172,7 +189,7 @@ def copy_response(
     body = take_body(response)
     if wrap is not None and body is not None and body.data is None:
         body = Body(source=wrap(body))
-    return make_response(
+    copy = make_response(
         response._status,
         response._headers.copy(),
         body,
@@ -180,6 +197,23 @@ def copy_response(
         response._url if url is None else url,
         response._redirected if redirected is None else redirected,
     )
+    if response._websocket is not None:
+        copy._websocket = response._websocket._moved()
+    return copy
+
+
+def check_upgrade(response: Response, request: Request) -> None:
+    """Refuse a WebSocket that *request* did not ask for (STB-06)."""
+    if response._websocket is not None and not asks_for_websocket(request):
+        raise TypeError(
+            "Worker tried to return WebSocket in a response to a request which did not contain the header "
+            '"Upgrade: websocket".'
+        )
+
+
+def asks_for_websocket(request: Request) -> bool:
+    """Whether the request wants to become a WebSocket."""
+    return (request.headers.get("upgrade") or "").strip().lower() == "websocket"
 
 
 def reason(status: int) -> str:

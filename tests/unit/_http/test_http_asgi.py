@@ -518,32 +518,6 @@ class TestLifespan:
         ]
 
 
-class TestWebSocket:
-    def play(self, **scope):
-        async def main():
-            messages = asyncio.Queue()
-            messages.put_nowait({"type": "websocket.connect"})
-            sent = []
-
-            async def send(message):
-                sent.append(message)
-
-            await HttpApp(None)({"type": "websocket", **scope}, messages.get, send)
-            return sent
-
-        return asyncio.run(main())
-
-    def test_the_handshake_is_refused_with_501(self):
-        """Where the server has the extension for it."""
-        sent = self.play(extensions={"websocket.http.response": {}})
-        assert sent[0]["status"] == 501
-        assert sent[1]["body"] == b"WebSockets are not served here.\n"
-
-    def test_or_closed(self):
-        """Which a client sees as 403."""
-        assert self.play()[0]["type"] == "websocket.close"
-
-
 def test_another_kind_of_scope_is_an_error():
     """No silent ignoring."""
     with pytest.raises(RuntimeError, match="'gopher'"):

@@ -159,7 +159,7 @@ def test_no_bytes_raise_or_reach_another_connection(pieces, leaves):
         other.data_received(b"Host: n\r\n\r\n")
         await settle()
         assert neighbour.written.endswith(b"GET http://n/n 0")
-        assert set(statuses(wire.written)) <= {100, 200, 400, 408, 413, 431, 505}
+        assert set(statuses(wire.written)) <= {100, 200, 400, 408, 413, 426, 431, 505}
         assert all(line.error is None or line.status in (400, 413, 431, 499) for line in lines)
         for each in (protocol, other):
             each.connection_lost(None)

@@ -1,0 +1,153 @@
+"""Sockets of objects: what they hear is an event, what they say waits as an answer does. (cooperative)
+
+Invariants: messages of one socket are delivered in order, the next as soon as the handler of the one before has
+taken its first step (WS-10); nothing is said before the writes that went before are durable, and nothing at all
+of a constructor that fails (WS-15, WS-34). The roster of an object outlives its instance, not its reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure._base import limits
+from perdure._base.current import current
+from perdure._engine import lifecycle, methods
+from perdure._engine.events import SocketEvent
+from perdure._engine.turn import finish
+from perdure._sockets.end import End
+from perdure._sockets.roster import MESSAGE, Roster
+from perdure._sockets.rules import TRY_AGAIN_LATER
+from perdure.errors import Disconnected, PerdureError
+
+if TYPE_CHECKING:
+    from perdure._engine.host import Space
+    from perdure._engine.live import Live
+
+RESET: Final = "Durable Object connection closed because the object was reset."
+TIMED_OUT: Final = "Actor exceeded event execution time and was disconnected."
+
+
+def roster_of(live: Live) -> Roster:
+    """Return the roster of the object's sockets; it is made for the first one."""
+    roster = live.sockets
+    if roster is None:
+        deliver = _Deliver(live.space, live.id, live.name)
+        roster = deliver.roster = Roster(deliver, live.host.clock)
+        live.sockets = live.space.rosters[live.id] = roster
+    return roster
+
+
+class _Deliver:
+    """Delivers what one object's sockets hear; a new instance is made if there is none."""
+
+    __slots__ = ("_id", "_name", "_space", "roster")
+
+    def __init__(self, space: Space, object_id: bytes, name: str | None) -> None:
+        self._space = space
+        self._id = object_id
+        self._name = name
+        self.roster: Roster
+
+    def __call__(self, end: End, method: str, args: tuple[Any, ...], size: int) -> None:
+        try:
+            live = self._space.live(self._id, self._name)
+        except PerdureError:  # the runtime stops, or its storage failed
+            end.cut()
+            return
+        end.begin(size)
+        live.deliver(
+            SocketEvent(
+                method,
+                partial(self._handle, live, end, method, args, size),
+                size,
+                partial(self._refused, end, method, args, size),
+            )
+        )
+
+    async def _handle(
+        self, live: Live, end: End, method: str, args: tuple[Any, ...], size: int, instance: Any
+    ) -> None:
+        host, roster = live.host, self.roster
+        timeout_ms = roster.event_timeout_ms
+        timer = None
+        if timeout_ms is not None:
+            timer = host.clock.call_later(timeout_ms / 1000, lambda: live.abort(Disconnected(TIMED_OUT)))
+        if method is not MESSAGE:
+            # Listed until the handler's first step is over (WS-06).
+            host.loop.call_soon(roster.forget, end)
+        try:
+            handler = methods.handler(instance, method)
+            if handler is not None:
+                await finish(handler(host.as_websocket(end), *args))
+        finally:
+            if timer is not None:
+                timer.cancel()
+            end.finish(size)
+
+    def _refused(self, end: End, method: str, args: tuple[Any, ...], size: int, error: BaseException) -> None:
+        """Close a connection whose message is refused; tell of a close or a failure later."""
+        end.finish(size)
+        if method is MESSAGE:
+            end.close(TRY_AGAIN_LATER, str(error))
+        else:
+            clock = self._space.host.clock
+            clock.call_later(limits.WEBSOCKET_RETRY_S, lambda: self(end, method, args, size))
+
+
+# --- what leaves -----------------------------------------------------------------------------------------
+
+
+def leave(act: Callable[..., None], *args: Any) -> None:
+    """Do `act(*args)`, which the world can see, as soon as the running object's writes so far are durable."""
+    live: Live | None = current.get()
+    if live is None:
+        act(*args)
+    elif live.broken is None:
+        _leave(live, act, *args)
+
+
+def _leave(live: Live, act: Callable[..., None], *args: Any) -> None:
+    if live.state is lifecycle.STARTING:
+        roster_of(live).unsaid.append(partial(act, *args))
+        return
+    store = live.used_store
+    if store is None or store.gate.is_open:
+        act(*args)
+        return
+
+    def opened(error: BaseException | None) -> None:
+        if error is None:
+            act(*args)
+
+    store.gate.when(store.gate.issued, opened)
+
+
+def say_unsaid(live: Live) -> None:
+    """Say what the constructor said, now that it has returned."""
+    assert live.sockets is not None
+    unsaid, live.sockets.unsaid = live.sockets.unsaid, []
+    for act in unsaid:
+        _leave(live, act)
+
+
+# --- the end of the instance -----------------------------------------------------------------------------
+
+
+def hibernate(live: Live) -> None:
+    """Let the sockets go on without the instance; with none left, nothing is remembered."""
+    roster = live.sockets
+    assert roster is not None
+    roster.hibernate()
+    if roster.is_empty:
+        live.space.rosters.pop(live.id, None)
+
+
+def cut_sockets(live: Live) -> None:
+    """Break the connections of an object off that was reset (WS-28)."""
+    roster = live.sockets
+    assert roster is not None
+    live.space.rosters.pop(live.id, None)
+    roster.unsaid = []
+    roster.cut(RESET)
