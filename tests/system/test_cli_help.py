@@ -10,7 +10,18 @@ import pytest
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["dev", "--help"], ["doctor", "--help"], ["srve"], ["serve", "--prot"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["dev", "--help"],
+        ["doctor", "--help"],
+        ["sql", "--help"],
+        ["kv", "--help"],
+        ["export", "--help"],
+        ["sql"],
+        ["srve"],
+        ["serve", "--prot"],
+    ],
 )
 def test_what_needs_no_application_imports_no_server(arguments):
     """Not even asyncio: the answer is there before one could notice."""

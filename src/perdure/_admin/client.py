@@ -57,48 +57,64 @@ def ask(
     """
     with connection:
         try:
-            hello = _receive(connection)
-        except TimeoutError:
+            _greet(connection)
+            return _exchange(connection, request, tell)
+        except ValueError as error:  # also msgspec's
+            if isinstance(error, ProblemsFound):
+                raise
             raise refused(
-                "control/no-answer",
-                f"the server has not answered for {limits.CONTROL_WAIT_S:g} s",
-                help="its event loop is blocked, or `perdure dev` waits for an application that can be imported: look "
-                "at what it prints",
+                "control/bad-answer",
+                f"what listens at the control socket does not speak as a server of Perdure: {error}",
+                help="stop it; the next server makes the socket anew",
             ) from None
-        except OSError:
-            hello = None
-        if isinstance(hello, protocol.Failure):
-            raise _failed(hello)
-        if not isinstance(hello, protocol.Hello):
-            raise Gone
-        if hello.protocol != protocol.VERSION:
-            raise refused(
-                "control/version",
-                f"the server is Perdure {hello.perdure}, of another version than this command",
-                help="use the `perdure` of the server's environment, or restart the server",
-            )
-        connection.settimeout(None)  # from here on it may take as long as it takes
-        try:
-            connection.sendall(request)
-            while isinstance(reply := _receive(connection), protocol.Progress):
-                tell(reply.done, reply.total, reply.text)
-        except OSError:
-            reply = None
-        match reply:
-            case protocol.Answer():
-                return reply.result
-            case protocol.Failure():
-                if reply.problems[0]["code"] == protocol.STOPPING:
-                    raise Gone
-                raise _failed(reply)
+
+
+def _greet(connection: socket.socket) -> None:
+    try:
+        hello = _receive(connection)
+    except TimeoutError:
         raise refused(
-            "control/lost",
-            "the server ended before it answered",
-            help="whether it was done is not known: look, and ask again",
+            "control/no-answer",
+            f"the server has not answered for {connection.gettimeout():g} s",
+            help="its event loop is blocked: it says by what, in its output",
+        ) from None
+    except OSError:
+        hello = None
+    if isinstance(hello, protocol.Failure):
+        raise _failed(hello)
+    if not isinstance(hello, protocol.Hello):
+        raise Gone
+    if hello.protocol != protocol.VERSION:
+        raise refused(
+            "control/version",
+            f"the server is Perdure {hello.perdure}, of another version than this command",
+            help="use the `perdure` of the server's environment, or restart the server",
         )
 
 
-def _failed(reply: protocol.Failure) -> ProblemsFound:
+def _exchange(connection: socket.socket, request: bytes, tell: Callable[[int, int | None, str], None]) -> Any:
+    connection.settimeout(None)  # from here on it may take as long as it takes
+    try:
+        connection.sendall(request)
+        while isinstance(reply := _receive(connection), protocol.Progress):
+            tell(reply.done, reply.total, reply.text)
+    except OSError:
+        reply = None
+    match reply:
+        case protocol.Answer():
+            return reply.result
+        case protocol.Failure():
+            raise _failed(reply)
+    raise refused(
+        "control/lost",
+        "the server ended before it answered",
+        help="whether it was done is not known: look, and ask again",
+    )
+
+
+def _failed(reply: protocol.Failure) -> ProblemsFound | Gone:
+    if any(problem.get("code") == protocol.STOPPING for problem in reply.problems):
+        return Gone()
     return ProblemsFound(from_json(problem) for problem in reply.problems)
 
 
