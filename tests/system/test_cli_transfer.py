@@ -1,4 +1,4 @@
-"""`perdure export`, `delete` and `verify`: on a running server, and on a folder where nothing runs."""
+"""`perdure export`, `delete`, `verify` and `backup`: on a running server, and on a folder where nothing runs."""
 
 from __future__ import annotations
 
@@ -234,3 +234,45 @@ def test_a_damaged_journal_is_found(tmp_path):
     assert "error[data/damaged]" in said
     report = json.loads(site.perdure("verify", "--json").stdout)
     assert not report["ok"]
+
+
+# --- backup ---------------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_a_data_folder_and_the_next_one_copies_what_changed(site, tmp_path):
+    """And removes what is gone."""
+    for name in ("back a", "back b", "back c"):
+        site.ok("call", "Counter", name, "hit")
+    first = site.json("backup", tmp_path / "copy")
+    assert first["objects"] == first["copied"] >= 3
+    site.ok("call", "Counter", "back a", "hit")
+    site.ok("delete", "Counter", "back b", "--yes")
+    second = site.json("backup", tmp_path / "copy")
+    assert (second["objects"], second["copied"], second["removed"]) == (first["objects"] - 1, 1, 1)
+    whole = site.ok("backup", tmp_path / "copy", "--full")
+    assert whole.startswith(
+        f"{second['objects']} objects in {tmp_path / 'copy'}: {second['objects']} copied ("
+    )
+    assert site.ok("kv", "Counter", "back a", "get", "n", "--data", tmp_path / "copy") == "2\n"
+    assert "error[object/not-found]" in site.refused(
+        "kv", "Counter", "back b", "list", "--data", tmp_path / "copy"
+    )
+
+
+def test_a_server_starts_from_a_backup(tmp_path):
+    """On another machine, as if nothing had happened."""
+    site = Site(tmp_path)
+    with Perdure("serve", "--port", "0", cwd=tmp_path) as server:
+        assert server.get("home").text == "1"
+        site.ok("backup", tmp_path / "copy")
+    with Perdure("serve", "--port", "0", "--data", tmp_path / "copy", cwd=tmp_path) as server:
+        assert server.get("home").text == "2"
+
+
+@pytest.mark.parametrize("target", [".perdure/copy", "taken"])
+def test_a_folder_that_cannot_be_a_backup_is_told(site, target):
+    """Inside the data, or full of something else."""
+    (site.folder / "taken").mkdir(exist_ok=True)
+    (site.folder / "taken" / "letter.txt").write_text("mine")
+    assert "error[data/no-backup]" in site.refused("backup", target)
+    assert os.listdir(site.folder / "taken") == ["letter.txt"]

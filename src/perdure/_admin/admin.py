@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import asdict
 from typing import Any, Final, TypeVar
 
 from perdure._admin import protocol
@@ -17,6 +18,7 @@ from perdure._admin.operations import (
     Abort,
     Answer,
     AnyOperation,
+    Backup,
     Call,
     Delete,
     Evict,
@@ -39,6 +41,7 @@ from perdure._engine.events import DataEvent
 from perdure._engine.host import Host, Space
 from perdure._engine.live import Live
 from perdure._storage import inspection, kv
+from perdure._storage.backup import backup
 from perdure._storage.catalog import CatalogRow
 from perdure._storage.delete import delete_store
 from perdure._storage.export import export_store
@@ -93,6 +96,8 @@ class Admin:
                     return await self._delete(operation)
                 case Verify():
                     return await self._verify(tell)
+                case Backup():
+                    return await self._backup(operation, tell)
                 case Evict():
                     return await self._evict(operation)
                 case Abort():
@@ -278,6 +283,18 @@ class Admin:
 
         findings = await verify(self._host.storage, looked)
         return {"checked": checked, "findings": [finding._asdict() for finding in findings]}
+
+    async def _backup(self, operation: Backup, tell: Tell) -> Answer:
+        try:
+            result = await backup(
+                self._host.storage,
+                operation.path,
+                incremental=not operation.full,
+                on_progress=lambda done, total: tell(done, total, "objects"),
+            )
+        except PerdureError as error:
+            raise refused("data/no-backup", str(error)) from None
+        return asdict(result)
 
     # --- instances ------------------------------------------------------------------------------------
 

@@ -102,6 +102,13 @@ class Verify(Operation, tag="verify", frozen=True):
     """Look at every database and the journal; answers `checked` and `findings`, each `path` and `problem`."""
 
 
+class Backup(Operation, tag="backup", frozen=True, kw_only=True):
+    """Bring the folder *path* to what is stored now; answers the fields of `_storage.backup.BackupResult`."""
+
+    path: str
+    full: bool = False
+
+
 class OfObjects(Operation, frozen=True, kw_only=True):
     """An operation on the live objects of all classes, of one class, or on one object."""
 
@@ -123,6 +130,18 @@ class Abort(OfObjects, tag="abort", frozen=True, kw_only=True):
 
 
 AnyOperation = (
-    Objects | Sql | KvGet | KvPut | KvDelete | KvList | Call | Export | Delete | Verify | Evict | Abort
+    Objects
+    | Sql
+    | KvGet
+    | KvPut
+    | KvDelete
+    | KvList
+    | Call
+    | Export
+    | Delete
+    | Verify
+    | Backup
+    | Evict
+    | Abort
 )
 Answer = dict[str, Any]

@@ -189,6 +189,20 @@ def verify(options: RunOptions, json: bool) -> int:
     return verify(options, as_json=json)
 
 
+@on_folder("Copy everything into another folder, while it is in use.")
+@click.argument("dir", metavar="DIR")
+def backup(options: RunOptions, dir: str, full: bool, json: bool) -> int:
+    """
+    Bring the folder DIR to what the data folder holds now: a new folder, or a backup from before.
+
+    Each object is in it as of one of its confirmed commits; what has not changed since the backup before is not
+    copied again. DIR is a data folder itself: `perdure serve --data DIR` starts from it.
+    """
+    from perdure._cli.backup import backup
+
+    return backup(options, dir, full=full, as_json=json)
+
+
 @on_folder("Let objects leave memory, when what they do is done.")
 @click.argument("class_name", metavar="[CLASS]", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
@@ -229,4 +243,4 @@ def doctor(options: RunOptions, json: bool) -> int:
     return implementation.doctor(options, as_json=json)
 
 
-COMMANDS = (objects, sql, kv, call, export, delete, evict, abort, verify, doctor)
+COMMANDS = (objects, sql, kv, call, export, delete, evict, abort, verify, backup, doctor)

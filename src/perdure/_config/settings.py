@@ -46,7 +46,7 @@ class Setting:
 RUN = ("dev", "serve")
 OBJECT = ("sql", "kv", "call", "export", "delete", "evict", "abort")
 """Commands on one object, or on some."""
-FOLDER = ("objects", *OBJECT, "verify", "doctor")
+FOLDER = ("objects", *OBJECT, "verify", "backup", "doctor")
 """Commands on a data folder, whether something runs there or not."""
 ALL = (*RUN, "check", *FOLDER)
 
@@ -89,9 +89,14 @@ SETTINGS: tuple[Setting, ...] = (
         short="-o",
     ),
     _of_command("yes", bool, False, "Do it without asking.", ("delete",), short="-y"),
+    _of_command("full", bool, False, "Copy everything, changed or not.", ("backup",)),
     _of_command("all", bool, False, "All live objects: of CLASS, or of every class.", ("evict", "abort")),
     _of_command(
-        "json", bool, False, "Print JSON.", ("objects", "sql", "kv", "call", "verify", "check", "doctor")
+        "json",
+        bool,
+        False,
+        "Print JSON.",
+        ("objects", "sql", "kv", "call", "verify", "backup", "check", "doctor"),
     ),
     Setting(
         "path",
