@@ -270,9 +270,10 @@ class Live:
             raise RuntimeError(OTHER_THREAD.format(what="Storage", label=self.label))
         store = self._store
         if store is None:
-            store = self._store = self.host.storage.store(self.space.store_key(self.id))
-            store.name = self.name
+            store = self.host.storage.store(self.space.store_key(self.id))
             store.attach(self)
+            store.name = self.name
+            self._store = store
         return store
 
     def check_thread(self, what: str) -> None:

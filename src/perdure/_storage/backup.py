@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from perdure._base.disk import Disk
 from perdure._storage.database import PlainFile
+from perdure._storage.files import is_inside
 from perdure._storage.layout import CATALOG_KEY, Layout
 from perdure._storage.snapshot import Snapshot, hold, in_thread
 from perdure.errors import DataFolderError, StorageError
@@ -160,7 +161,7 @@ class _Backup:
     def _do_begin(self) -> str | None:
         """Make the target no backup any more; return the token of the one that it was, if it was one."""
         disk, target = self.disk, self.target
-        if _is_inside(target.root, self.source.root) or _is_inside(self.source.root, target.root):
+        if is_inside(target.root, self.source.root) or is_inside(self.source.root, target.root):
             raise DataFolderError(
                 f"A backup cannot stand in its own data folder ({self.source.root}), nor around it: choose another folder."
             )
@@ -272,8 +273,3 @@ class _Backup:
                         disk.unlink(f"{folder}/{name}")
                         self.folders.add(folder)
                         self.removed += name.endswith(".sqlite")
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    path, folder = os.path.realpath(path), os.path.realpath(folder)
-    return path == folder or path.startswith(folder + "/")

@@ -183,6 +183,16 @@ class StorageEngine:
             for path in (*scratch_of(store.path), store.path):
                 self._disk.unlink(path)
 
+    def replace_file(self, store: Store, new: str) -> None:
+        """Let the file *new* take the place of a closed store's; the names are not durable yet."""
+        try:
+            for path in scratch_of(store.path):
+                self._disk.unlink(path)
+            self._disk.rename(new, store.path)
+        except OSError as error:
+            self.journal.fail(error)  # the journal says that it is there
+            raise
+
     def cut_wal(self, store: Store, frames: int) -> None:
         """Cut the WAL of a closed store to its first *frames* frames."""
         wal = store.path + "-wal"

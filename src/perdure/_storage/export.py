@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from perdure._storage.files import is_inside
 from perdure._storage.snapshot import hold, in_thread
+from perdure.errors import StorageError
 
 if TYPE_CHECKING:
     from perdure._storage.engine import StorageEngine
@@ -18,9 +20,11 @@ async def export_store(engine: StorageEngine, key: bytes, target_path: str) -> i
     The object goes on meanwhile; what it commits from now on is not in the file.
 
     Raises:
-        StorageError: there is no such object.
+        StorageError: there is no such object, or the file would stand in the data folder.
         OSError: the file cannot be written.
     """
+    if is_inside(target_path, engine.layout.root):
+        raise StorageError(f"{target_path} is inside the data folder: choose another place for the file.")
     disk = engine.disk
     new = f"{target_path}.new"
 

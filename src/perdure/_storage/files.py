@@ -41,6 +41,12 @@ def _sync(fd: int, sync: Callable[[int], None]) -> None:
     sync(fd)
 
 
+def is_inside(path: str, folder: str) -> bool:
+    """Tell whether *path* is *folder* or in it, whatever links lead there."""
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return path == folder or path.startswith(folder + "/")
+
+
 class RealDisk:
     """`Disk` on the operating system's files."""
 

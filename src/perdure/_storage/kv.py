@@ -46,6 +46,14 @@ _LIST = {
 }
 
 
+def is_table(name: str, sql: str) -> bool:
+    """Tell whether this entry of a schema is the hidden table, in whatever spacing."""
+    return (
+        name == "_cf_KV"
+        and "".join(sql.split()).lower() == "".join(_CREATE.partition("*/")[2].split()).lower()
+    )
+
+
 def exists(store: Store, database: Database) -> bool:
     """Whether the hidden table is there."""
     if store.kv_exists is None:

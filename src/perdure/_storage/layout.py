@@ -127,6 +127,10 @@ class Layout:
         namespace, id_hex = split_key(key)
         return f"{self.root}/objects/{namespace}/{id_hex[:2]}/{id_hex}.sqlite"
 
+    def replacement(self, key: bytes, token: str) -> str:
+        """Path of the file that is to take the place of a store's."""
+        return f"{self.store(key)}-{token}"
+
     def store_folders(self, key: bytes) -> list[str]:
         """Folders to sync so that a new store's name is durable, innermost first."""
         if key == CATALOG_KEY:

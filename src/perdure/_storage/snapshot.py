@@ -9,7 +9,7 @@ no descriptor of the database is opened and closed, which would drop this proces
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -129,7 +129,12 @@ def existing(engine: StorageEngine, key: bytes) -> Store:
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Run *work* in a thread; it is waited for also when the caller gives up, since it uses what is held."""
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    return await to_the_end(asyncio.get_running_loop().run_in_executor(None, work))
+
+
+async def to_the_end(work: Awaitable[T]) -> T:
+    """Wait for *work* to its end, also when the caller gives up; then raise that it did."""
+    future = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

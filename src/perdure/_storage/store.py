@@ -44,6 +44,7 @@ SUSPENDED: Final = (
     "transaction_sync() was still open when its code was suspended by an `await`, which ends the turn: what it had "
     "written until then was undone. Use `async with ctx.storage.transaction():` around code that waits."
 )
+RESERVED: Final = "The object's data is being replaced by an import: try again when that is done."
 _UNDO_SAVEPOINTS: Final = own("ROLLBACK TO _cf_level_1")
 _END_SAVEPOINTS: Final = own("RELEASE _cf_level_1")
 
@@ -94,6 +95,7 @@ class Store:
         "gate",
         "in_turn",
         "is_blank",
+        "is_reserved",
         "iterator",
         "journaled",
         "key",
@@ -141,6 +143,7 @@ class Store:
         self._salts: bytes | None = None
         self._announced = False  # the catalog will hear that this object is there
         self.is_blank = False  # nothing is in it, so it need not be there
+        self.is_reserved = False  # its file is being replaced: no instance may use it
         self.pins = 0  # snapshots that are read: the file and the durable part of the WAL stay as they are
         self._sync_fd: int | None = None
         self._syncing = False
@@ -444,7 +447,9 @@ class Store:
             self.owner.storage_broke(error)
 
     def attach(self, owner: Owner) -> None:
-        """Give the store to a new instance."""
+        """Give the store to a new instance; a StorageError while its file is being replaced."""
+        if self.is_reserved:
+            raise StorageError(RESERVED)
         self.owner = owner
         self.critical = None
         if self.database is not None:
@@ -516,6 +521,29 @@ class Store:
         assert self._sync_fd is not None
         self.engine.sync_store(self, self._sync_fd, synced)
         return True
+
+    @property
+    def can_be_replaced(self) -> bool:
+        """Whether nobody uses it, and nothing of it is on its way."""
+        return self.owner is None and self.is_durable and self.can_close and not self.pins
+
+    def append_replacement(self, token: str, name: str | None) -> None:
+        """Commit that the file `Layout.replacement` of *token* is the object's; `replace_file` when that is durable."""
+        self.close()
+        number = self.number + 1
+        fields = Fields(name=name, used_s=self.engine.now_s(), replaced=token)
+        self.gate.issue(number)
+        self.engine.journal.append(self, number, [], fields=fields)
+        self.number = number
+        self._pending.append((number, self.journaled))
+
+    def replace_file(self, new: str) -> None:
+        """Let the file *new* be the store's."""
+        self.engine.replace_file(self, new)
+        self.journaled = self.durable_frames = 0
+        self.provisional = self.is_blank = self.wants_checkpoint = False
+        self._prepared = True
+        self.kv_exists = None
 
     def pin(self) -> int:
         """

@@ -41,6 +41,7 @@ commits = st.fixed_dictionaries(
             used_s=st.none() | st.floats(allow_nan=False),
             erased=st.booleans(),
             alarm_ms=st.none() | st.just(UNCHANGED) | st.integers(-(2**63), 2**63 - 1),
+            replaced=st.none() | st.text("0123456789abcdef", min_size=1, max_size=16),
         ),
     }
 )

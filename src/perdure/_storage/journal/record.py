@@ -62,6 +62,7 @@ class _Kind(IntEnum):
     ALARM_CLEARED = 3
     USED = 4
     ERASED = 5
+    REPLACED = 6
 
 
 class Unchanged(Enum):
@@ -89,6 +90,8 @@ class Fields(NamedTuple):
     erased: bool = False
     """The object has nothing any more; what it is told from the next commit on is of a new life."""
     alarm_ms: AlarmChange = UNCHANGED
+    replaced: str | None = None
+    """The store's file is another one from here on (`Layout.replacement` of this token); what was before counts no more."""
 
 
 class Header(NamedTuple):
@@ -149,6 +152,8 @@ def _pack(fields: Fields) -> tuple[int, bytes]:
     packed: list[tuple[int, bytes]] = []
     if fields.erased:
         packed.append((_Kind.ERASED, b""))
+    if fields.replaced is not None:
+        packed.append((_Kind.REPLACED, fields.replaced.encode("ascii")))
     if fields.name is not None:
         packed.append((_Kind.NAME, fields.name.encode("utf-8", "surrogatepass")))
     if fields.used_s is not None:
@@ -169,6 +174,8 @@ def _unpack(kind: int, value: memoryview) -> dict[str, object]:
             return {"used_s": _TIME.unpack(value)[0]}
         case _Kind.ERASED:
             return {"erased": True}
+        case _Kind.REPLACED:
+            return {"replaced": str(value, "ascii")}
         case _Kind.ALARM_SET:
             return {"alarm_ms": _ALARM.unpack(value)[0]}
         case _Kind.ALARM_CLEARED:

@@ -80,6 +80,8 @@ class _Plan:
     """Pages of a commit whose last piece was not seen yet."""
     begun_number: int = 0
     pieces: int = 0
+    replaced: str | None = None
+    """Token of the file that these pages go into; None: it is the one that is there."""
     is_erased: bool = False
     """The last whole commit left nothing of the object."""
 
@@ -247,7 +249,7 @@ def _plan(layout: Layout, batches: Sequence[_Batch]) -> tuple[dict[bytes, _Plan]
         except DamagedBatchError as error:
             raise _damaged(layout, header.segment, header.position, str(error)) from error
     # A store of which only a commit without its end is here: all it confirmed is in its own file.
-    return {key: plan for key, plan in plans.items() if plan.size_pages}, notes
+    return {key: plan for key, plan in plans.items() if plan.size_pages or plan.replaced}, notes
 
 
 def _take(plan: _Plan, header: Header, record: Record, pages: Sequence[int]) -> None:
@@ -273,6 +275,11 @@ def _take(plan: _Plan, header: Header, record: Record, pages: Sequence[int]) -> 
     plan.pages.update(plan.begun)
     plan.begun = {}
     plan.commits += 1
+    if record.fields is not None and record.fields.replaced is not None:
+        plan.pages = {}
+        plan.size_pages = 0
+        plan.replaced = record.fields.replaced
+        plan.is_erased = False
     if record.pages:
         plan.size_pages = record.pages
         plan.is_erased = record.fields is not None and record.fields.erased
@@ -288,6 +295,8 @@ def _check(disk: Disk, layout: Layout, plans: dict[bytes, _Plan]) -> None:
             path = layout.store(key)
         except ValueError as error:
             raise DataFolderError(f"{layout.journal}: {error}") from error
+        if plan.replaced is not None and disk.size(new := layout.replacement(key, plan.replaced)) is not None:
+            path = new
         # The first commit of a store writes its page 1, so this one had a checkpoint.
         if 1 not in plan.pages and (disk.size(path) or 0) < PAGE_BYTES:
             raise DataFolderError(
@@ -315,6 +324,9 @@ def _apply(disk: Disk, layout: Layout, fds: dict[int, int], plans: dict[bytes, _
     def written() -> Iterator[tuple[str, int]]:
         for key in keys:
             path = layout.store(key)
+            replaced = plans[key].replaced
+            if replaced is not None and disk.size(new := layout.replacement(key, replaced)) is not None:
+                disk.rename(new, path)
             if plans[key].is_erased:
                 for gone in (*scratch_of(path), path):
                     disk.unlink(gone)
@@ -357,6 +369,9 @@ def _remove(disk: Disk, layout: Layout, numbers: Sequence[int], batches: Sequenc
 
 
 def _write_store(disk: Disk, fd: int, fds: dict[int, int], plan: _Plan) -> None:
+    disk.chmod(fd, SYNCED_MODE)
+    if not plan.size_pages:
+        return  # a file that was replaced, and not written since
     disk.truncate(fd, plan.size_pages * PAGE_BYTES)
     places = plan.pages
     numbers = sorted(page for page in places if page <= plan.size_pages)
@@ -379,7 +394,6 @@ def _write_store(disk: Disk, fd: int, fds: dict[int, int], plan: _Plan) -> None:
             )
             pages += [frames[at : at + PAGE_BYTES] for at in range(0, len(frames), FRAME_BYTES)]
         disk.pwrite(fd, pages, (first - 1) * PAGE_BYTES)
-    disk.chmod(fd, SYNCED_MODE)
 
 
 def _runs(numbers: Sequence[int], places: dict[int, int]) -> Iterator[tuple[int, int]]:

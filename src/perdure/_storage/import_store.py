@@ -1,0 +1,174 @@
+"""Import: a database file becomes what an object stores. (edge)
+
+The file is copied beside the object's own and synced; one record in the journal then says that this copy is the
+object's file from here on, and only after that is durable it takes the place. So the import is one commit: after a
+crash either all of it is there or nothing (recovery finishes what the record says), and a gigabyte takes no room
+in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from perdure._storage.authorizer import VIRTUAL_TABLES, is_reserved
+from perdure._storage.database import PlainFile
+from perdure._storage.files import is_inside
+from perdure._storage.kv import is_table
+from perdure._storage.layout import SYNCED_MODE
+from perdure._storage.snapshot import in_thread, to_the_end
+from perdure.errors import ObjectReset, SqlError, StorageError
+
+if TYPE_CHECKING:
+    from perdure._base.disk import Disk
+    from perdure._storage.engine import StorageEngine
+    from perdure._storage.store import Store
+
+REPLACED: Final = "The object's data was replaced by an import."
+_LINES_MAX: Final = 5
+_LOOK_S: Final = 0.005
+_FORMAT_AT: Final = 18
+_WAL: Final = b"\2\2"
+
+
+async def import_store(
+    engine: StorageEngine, key: bytes, source_path: str, *, name: str | None = None
+) -> int:
+    """
+    Replace all that the object stores by the database in *source_path*, durably; returns its size in bytes.
+
+    An instance in memory is reset. `_cf_KV` in the file are the object's keys and values.
+
+    Args:
+        name: the object's name, where it is known.
+
+    Raises:
+        StorageError: the file is damaged, may lack commits, or holds what an object cannot.
+        OSError: it cannot be read, or the copy cannot be written.
+    """
+    token = secrets.token_hex(8)
+    new = engine.layout.replacement(key, token)
+    try:
+        size_bytes = await in_thread(lambda: _prepare(engine, key, source_path, new))
+        await to_the_end(_take_place(engine, key, token, name))
+    except BaseException:
+        if engine.journal.failed is None:  # else the record may be durable all the same
+            engine.disk.unlink(new)
+        raise
+    return size_bytes
+
+
+async def _take_place(engine: StorageEngine, key: bytes, token: str, name: str | None) -> None:
+    store = engine.store(key)
+    while store.is_reserved:
+        await asyncio.sleep(_LOOK_S)  # another import
+        store = engine.store(key)
+    store.is_reserved = True
+    try:
+        while not store.can_be_replaced:
+            if store.owner is not None:
+                store.owner.storage_broke(ObjectReset(REPLACED))
+                engine.release(store)
+            else:
+                await asyncio.sleep(_LOOK_S)  # a commit, a checkpoint or a snapshot is on its way
+        store.append_replacement(token, name)
+        await store.gate.wait(store.number)
+        store.replace_file(engine.layout.replacement(key, token))
+        await _sync_names(engine, store)
+        engine.journal.checkpointed(store, store.number)
+    finally:
+        store.is_reserved = False
+        engine.release(store)
+
+
+async def _sync_names(engine: StorageEngine, store: Store) -> None:
+    folders = engine.layout.store_folders(store.key)
+
+    def sync() -> None:
+        for folder in folders:
+            engine.disk.sync_folder(folder)
+
+    try:
+        await in_thread(sync)
+    except OSError as error:
+        engine.journal.fail(error)
+        raise
+
+
+# --- the file -------------------------------------------------------------------------------------------
+
+
+def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> int:
+    """Check the file and copy it to *new*, synced. For a thread."""
+    disk = engine.disk
+    if is_inside(source, engine.layout.root):
+        raise StorageError(f"{source} belongs to this data folder: export the object, and import that.")
+    _check_wal(disk, source)
+    for folder in reversed(engine.layout.store_folders(key)):
+        disk.make_folder(folder)
+    try:
+        with PlainFile(source) as database:
+            _check(database, source)
+            database.copy_to(new)
+    except SqlError as error:
+        raise StorageError(f"{source} cannot be imported: {error}.") from error
+    fd = disk.open(new)
+    try:
+        disk.pwrite(fd, [_WAL], _FORMAT_AT)  # as a store is
+        disk.chmod(fd, SYNCED_MODE)
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
+    # Before the record that names it. A store's folders may have been made without a sync, so all of them.
+    for folder in engine.layout.store_folders(key):
+        disk.sync_folder(folder)
+    return disk.size(new) or 0
+
+
+def _check_wal(disk: Disk, source: str) -> None:
+    with Path(source).open("rb") as stream:
+        head = stream.read(100)
+    if not head:
+        raise StorageError(f"{source} is empty.")
+    if head[_FORMAT_AT : _FORMAT_AT + 2] != _WAL or disk.size(f"{source}-wal"):
+        return
+    root = source
+    for _ in range(4):  # objects/<namespace>/<2 hex>/<file>
+        root = root.rpartition("/")[0]
+    if disk.size(f"{root}/BACKUP") is None:
+        raise StorageError(
+            f"{source} is in WAL mode, and its -wal file is not beside it: its last commits may be missing, as they are when "
+            "an object's file is copied by hand. Export the object with `perdure export`, or take the file from a backup that "
+            'Perdure made. If it is complete, `sqlite3 FILE "PRAGMA journal_mode=DELETE"` ends the mode.'
+        )
+
+
+def _check(database: PlainFile, source: str) -> None:
+    lines = [str(line) for (line,) in database.run(f"PRAGMA integrity_check({_LINES_MAX})")]
+    if lines != ["ok"]:
+        raise StorageError(f"{source} is damaged, and was not imported: {'; '.join(lines)}.")
+    [(encoding,)] = database.run("PRAGMA encoding")
+    if encoding != "UTF-8":
+        raise StorageError(
+            f"{source} stores text as {encoding}; an object's database is UTF-8. Dump it, and load the dump into a new file."
+        )
+    for kind, name, sql in database.run("SELECT type, name, sql FROM sqlite_schema"):
+        if is_reserved(name) and not (kind == "table" and is_table(name, sql)):
+            raise StorageError(
+                f"{source} has a {kind} {name!r}: names that begin with _cf_ belong to the runtime."
+            )
+        words = (sql or "").split()
+        if [word.upper() for word in words[:2]] == ["CREATE", "VIRTUAL"]:
+            module = _module(sql)
+            if module not in VIRTUAL_TABLES:
+                raise StorageError(
+                    f"{source} has a virtual table {name!r} of {module}; an object may use {', '.join(sorted(VIRTUAL_TABLES))}."
+                )
+
+
+def _module(sql: str) -> str:
+    words = sql.replace("(", " ").split()
+    upper = [word.upper() for word in words]
+    return words[upper.index("USING") + 1].strip('"`[]').lower() if "USING" in upper[:-1] else "?"
