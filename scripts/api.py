@@ -16,6 +16,7 @@ PAGE = ROOT / "docs/reference/api.md"
 SECTIONS = {
     "What applications extend": ["DurableObject", "WorkerEntrypoint"],
     "`ctx`": ["DurableObjectState", "ExecutionContext"],
+    "Alarms and cron": ["AlarmInfo", "ScheduledController"],
     "`ctx.storage`": [
         "DurableObjectStorage",
         "DurableObjectTransaction",

@@ -6,9 +6,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perdure._alarms.info import AlarmInfo
     from perdure._base.registry import value
     from perdure.context import DurableObjectState, ExecutionContext, confirmed
     from perdure.durable_object import DurableObject, WorkerEntrypoint
+    from perdure.entrypoint import ScheduledController
     from perdure.environment import env
     from perdure.errors import (
         ConfigError,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlarmInfo",
     "ConfigError",
     "DataCloneError",
     "DataFolderError",
@@ -66,6 +69,7 @@ __all__ = [
     "Row",
     "Runtime",
     "RuntimeThread",
+    "ScheduledController",
     "SqlCursor",
     "SqlError",
     "SqlStorage",
@@ -91,9 +95,11 @@ __all__ = [
 # Module by module, the names above. They are loaded at first use: `perdure --help`, or a program that needs one
 # of them, does not wait for the others.
 _HOMES = {
+    "_alarms.info": "AlarmInfo",
     "_base.registry": "value",
     "context": "DurableObjectState ExecutionContext confirmed",
     "durable_object": "DurableObject WorkerEntrypoint",
+    "entrypoint": "ScheduledController",
     "environment": "env",
     "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut WebSocketError",
     "namespace": "DurableObjectId DurableObjectStub Namespace ObjectInfo ObjectList",

@@ -207,15 +207,21 @@ class DurableObjectState:
         roster = self._live.sockets
         return None if roster is None else roster.event_timeout_ms
 
-    def abort(self, reason: Any = None) -> NoReturn:
+    def abort(self, reason: Any = None, *, retry_alarm: bool = True) -> NoReturn:
         """
         Drop this instance at once; the next event makes a new one (CTX-09).
 
         Writes of this turn are gone, calls in progress fail with *reason*, and the code that called this never
         continues. Only `finally` blocks still run, without storage.
+
+        Args:
+            reason: what callers are told.
+            retry_alarm: run an alarm that is in progress, and fails by this, again later; False drops it (CTX-10).
         """
         self._live.check_thread("abort()")
         need_frames()
+        if not retry_alarm and self._live.alarm is not None:
+            self._live.alarm.is_final = True
         if reason is None:
             text = ABORTED
         elif isinstance(reason, BaseException):
@@ -274,6 +280,20 @@ class ExecutionContext:
         self._is_over = True
         if self._tasks:
             self._timer = self._clock.call_later(limits.WAIT_UNTIL_WORKER_S, self._give_up)
+
+    async def _settled(self) -> BaseException | None:
+        """Wait for all background work, however long; return what the first that failed raised."""
+        failed: BaseException | None = None
+        try:
+            while self._tasks:
+                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                errors = [task.exception() for task in done if not task.cancelled()]
+                failed = failed or next((error for error in errors if error is not None), None)
+                self._tasks -= done
+        finally:
+            for task in self._tasks:
+                task.cancel()
+        return failed
 
     def _give_up(self) -> None:
         self._timer = None

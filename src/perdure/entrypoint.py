@@ -8,21 +8,48 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
 
 from perdure._base.awaitables import Call
 from perdure._base.current import current, current_env
+from perdure._base.exceptions import remote_error
 from perdure._base.registry import Registry
 from perdure._base.values import copy, copy_call
 from perdure._engine import methods
 from perdure._engine.failure import for_caller, mark
-from perdure._engine.turn import invoke
+from perdure._engine.turn import finish, invoke
 from perdure._web.relay import relay
 from perdure._web.response import check_upgrade
 from perdure.context import ExecutionContext
 from perdure.errors import PerdureError
 from perdure.namespace import NO_FETCH, no_response
 from perdure.web import Request, Response, copy_request, copy_response
+
+NO_SCHEDULED: Final = "Handler does not export a scheduled() function"
+
+
+@dataclass(slots=True)
+class ScheduledController:
+    """
+    One run of a cron trigger, as `scheduled(controller)` of a worker gets it (EP-03).
+
+    Attributes:
+        scheduled_time: the time for which it runs, in UTC.
+        cron: the expression as it is written in the configuration.
+        type: always "scheduled".
+        retries: False after `no_retry()`.
+    """
+
+    scheduled_time: datetime
+    cron: str
+    type: str = "scheduled"
+    retries: bool = field(default=True, init=False)
+
+    def no_retry(self) -> None:
+        """Ask not to be run again should this run fail; here no run of a cron trigger is."""
+        self.retries = False
 
 
 class Entrypoint:
@@ -47,6 +74,31 @@ class Entrypoint:
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a public method with a fresh instance, in this task."""
         return await self._run(methods.call, name, args, kwargs)
+
+    async def scheduled(self, controller: ScheduledController) -> None:
+        """
+        Run the worker's `scheduled` with a fresh instance, to the end of what it gave to `wait_until`.
+
+        Raises:
+            PerdureError: the worker has none.
+            Exception: what it raised, else what the first task that failed raised.
+        """
+        current_env.set(self._env)
+        ctx = self._make_context()
+        handler = methods.handler(self._worker(ctx, self._env), "scheduled")
+        if handler is None:
+            controller.no_retry()
+            raise PerdureError(NO_SCHEDULED)
+        error: BaseException | None = None
+        try:
+            await finish(methods.call_with(handler, controller, self._env, ctx))
+        except Exception as raised:
+            error = raised
+        except (SystemExit, KeyboardInterrupt) as raised:  # in a task these two would stop the loop
+            error = remote_error(raised)
+        failed = await ctx._settled()
+        if error is not None or failed is not None:
+            raise error or failed  # type: ignore[misc]
 
     async def _run(self, use: Callable[..., Any], *args: Any) -> Any:
         current_env.set(self._env)

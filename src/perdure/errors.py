@@ -69,7 +69,12 @@ class StorageReset(StorageError):
     The object was reset because writes of it could not be committed or made durable (GATE-09, SQL-26).
 
     `durable_object_reset` is not set, as workerd does not set it for this one.
+
+    Attributes:
+        is_outage: the storage failed, for instance a full disk; the application did nothing wrong.
     """
+
+    is_outage: bool = False
 
 
 class StorageFailed(StorageError):

@@ -15,13 +15,17 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from perdure import environment as envs
 from perdure import outgoing
+from perdure._alarms.triggers import Triggers
 from perdure._base import limits
 from perdure._base.clock import Clock, SystemClock
+from perdure._base.cron import Cron, CronError
+from perdure._base.cron import parse as parse_cron
 from perdure._base.current import current_env
 from perdure._base.disk import Disk
 from perdure._base.observer import Observer, shielded
@@ -47,7 +51,7 @@ from perdure._storage.notes import add_notes
 from perdure._telemetry.log import LogObserver
 from perdure.context import DurableObjectState, ExecutionContext, Exports
 from perdure.durable_object import DurableObject
-from perdure.entrypoint import Entrypoint, EntrypointStub
+from perdure.entrypoint import Entrypoint, EntrypointStub, ScheduledController
 from perdure.environment import Env
 from perdure.errors import ConfigError, DataFolderError, PerdureError
 from perdure.namespace import Namespace
@@ -105,6 +109,13 @@ def _by_name(objects: Iterable[type], worker: type | None) -> dict[str, type]:
     return classes
 
 
+def _parsed(crons: Iterable[str | Cron]) -> list[Cron]:
+    try:
+        return [cron if isinstance(cron, Cron) else parse_cron(cron) for cron in crons]
+    except CronError as error:
+        raise ConfigError(f"crons: {error}.") from None
+
+
 class Runtime:
     """
     Owns a data folder and the objects in it, on one event loop.
@@ -117,6 +128,7 @@ class Runtime:
         name: the project's name; ids of objects hang on `<name>-<Class>`.
         unique_keys: class name → another unique key for its ids (MIG-22).
         bindings: name in `env` → class, instead of the default names.
+        crons: cron expressions, in UTC, at whose times the worker's `scheduled` runs (EP-03).
         modules: further modules whose classes may be stored and sent by name.
         debug: errors shown with their source, for development.
         idle_s: seconds without events after which an object leaves memory (LIFE-04).
@@ -150,6 +162,7 @@ class Runtime:
         name: str = "app",
         unique_keys: Mapping[str, str] | None = None,
         bindings: Mapping[str, type] | None = None,
+        crons: Iterable[str | Cron] = (),
         modules: Iterable[str] = (),
         debug: bool = False,
         idle_s: float = limits.IDLE_EVICTION_S,
@@ -176,6 +189,7 @@ class Runtime:
         self._worker = worker
         self._data = data
         self._vars = dict(env or {})
+        self._crons = _parsed(crons)
         self._name = name
         self._declared = declared or Declared(unique_keys=dict(unique_keys or {}))
         owners = [*classes.values(), *([worker] if worker else [])]
@@ -197,6 +211,7 @@ class Runtime:
         self._temporary: str | None = None
         self._host: Host | None = None
         self._watchdog: Watchdog | None = None
+        self._triggers: Triggers | None = None
         self._namespaces: dict[str, Namespace[Any]] = {name: Namespace(_NOT_RUNNING) for name in classes}
         self._env: Env | None = None
         self._entrypoint: Entrypoint | None = None
@@ -205,6 +220,10 @@ class Runtime:
         self._check()
 
     def _check(self) -> None:
+        if self._crons and self._worker is None:
+            raise ConfigError(
+                "There are cron expressions and no worker to run at their times: give one as `worker`."
+            )
         for name in self._bindings:
             if name in self._vars:
                 raise ConfigError(f"{name!r} is both a binding and a variable of env: rename one of them.")
@@ -268,7 +287,17 @@ class Runtime:
         )
         host.on_failure = self._on_failure
         self._wire(host, recorded)
-        host.start()
+        is_server = self._role != "command"  # a command on a stopped folder does what it was asked alone
+        host.start(runs_alarms=is_server)
+        if self._entrypoint is not None and is_server:
+            self._triggers = Triggers(
+                self._crons,
+                self.scheduled,
+                clock=self._clock,
+                observer=self._observer,
+                background=host.background,
+            )
+            self._triggers.start()
         if self._slow_ms:
             self._watchdog = Watchdog(host, self._slow_ms, self._observer.step_blocked)
             self._watchdog.start()
@@ -372,6 +401,9 @@ class Runtime:
         if self._watchdog is not None:
             self._watchdog.stop()
             self._watchdog = None
+        if self._triggers is not None:
+            self._triggers.stop()
+            self._triggers = None
         # In a task of its own: whoever gives up waiting must not give the folder back under open stores.
         closing = asyncio.get_running_loop().create_task(self._close(host, drain_s))
         try:
@@ -477,6 +509,24 @@ class Runtime:
     def in_thread(self) -> RuntimeThread:
         """Return what runs this runtime on an event loop in a thread of its own, for programs without a loop."""
         return RuntimeThread(self)
+
+    async def scheduled(self, cron: str, scheduled_time: datetime | None = None) -> ScheduledController:
+        """
+        Run the worker's `scheduled` once, as the cron trigger *cron* would for that time; it need not be one of its own.
+
+        Returns when the handler, and what it gave to `wait_until`, is done.
+
+        Raises:
+            ConfigError: there is no worker.
+            Exception: what the handler raised, or one of its tasks.
+        """
+        self._running()
+        if self._entrypoint is None:
+            raise ConfigError(NO_WORKER)
+        time = scheduled_time or datetime.fromtimestamp(self._clock.time_s(), UTC)
+        controller = ScheduledController(time.astimezone(UTC), cron)
+        await self._entrypoint.scheduled(controller)
+        return controller
 
     @property
     def asgi(self) -> HttpApp:

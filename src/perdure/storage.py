@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
+from perdure._alarms.times import clock_ms, to_datetime, to_ms
 from perdure._base import codec
 from perdure._base.awaitables import NOTHING, Call, Done
 from perdure._base.stack import need_frames
+from perdure._engine.methods import handler, takes
 from perdure._engine.turn import invoke
-from perdure._storage import kv
+from perdure._storage import kv, metadata
 from perdure._storage.keyrange import KeyRange, key_range
 from perdure._storage.transaction import Transaction
 from perdure.errors import StorageError
@@ -26,7 +29,6 @@ from perdure.transactions import (
     DurableObjectTransaction,
     SyncTransactionBlock,
     TransactionBlock,
-    takes_argument,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ T = TypeVar("T")
 
 BOTH_STARTS: Final = "list() cannot be called with both start and start_after values."
 LIMIT_NOT_POSITIVE: Final = "List limit must be positive."
+NO_ALARM_HANDLER: Final = (
+    "Your Durable Object class must have an alarm() handler in order to call set_alarm()"
+)
 PUT_NOTHING: Final = "put() called with undefined value."
 PUT_FORMS: Final = (
     "put() may only be called with a single key-value pair and optional options as put(key, value, **options) or "
@@ -254,7 +259,7 @@ class DurableObjectStorage:
         self, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False
     ) -> Done[None]:
         """
-        Remove everything: keys, tables, indexes, and what this turn has written so far (KVA-16).
+        Remove everything: keys, tables, indexes, the alarm, and what this turn has written so far (KVA-16, ALM-23).
 
         The instance keeps running, with empty storage; open cursors end with an error.
         """
@@ -263,6 +268,57 @@ class DurableObjectStorage:
             raise StorageError(NO_DELETE_ALL)
         need_frames()
         store.erase()
+        return NOTHING
+
+    # --- the alarm ------------------------------------------------------------------------------------
+
+    def get_alarm(self, *, allow_concurrency: bool = False) -> Done[datetime | None]:
+        """
+        Return the time of the object's alarm in UTC, or None (ALM-04).
+
+        While `alarm` runs there is none, until a new one is set; before a failed one runs again it has its first time.
+        """
+        live = self._live
+        due_ms = metadata.alarm(live.store())
+        is_running = live.alarm is not None and live.alarm.due_ms == due_ms
+        return Done(None if due_ms is None or is_running else to_datetime(due_ms))
+
+    def set_alarm(
+        self,
+        when: datetime | timedelta | float,
+        /,
+        *,
+        allow_concurrency: bool = False,
+        allow_unconfirmed: bool = False,
+    ) -> Done[None]:
+        """
+        Let `alarm` run at a time, in place of the time it had; an object has one alarm (ALM-01, ALM-02).
+
+        It is a write like any other: part of the turn or transaction, and durable with it (ALM-06).
+
+        Args:
+            when: an aware datetime, a timedelta from now, or seconds since the epoch, as `time.time()`. A time that
+                has passed means now.
+            allow_unconfirmed: do not hold back what leaves the object for this write (GATE-10).
+            allow_concurrency: accepted; writes never wait here.
+
+        Raises:
+            TypeError: the class has no `alarm`, or *when* is no time after 1970.
+            ValueError: *when* could be misunderstood: a datetime without a time zone, or milliseconds.
+        """
+        live = self._live
+        now_s = live.host.clock.time_s()
+        due_ms = max(to_ms(when, now_s), clock_ms(now_s))
+        if live.instance is not None and handler(live.instance, "alarm") is None:
+            raise TypeError(NO_ALARM_HANDLER)
+        if live.alarm is not None and live.alarm.due_ms == due_ms:
+            due_ms += 1  # a new alarm, and so it is told from the one that runs (ALM-27)
+        metadata.set_alarm(live.store(), due_ms, confirmed=not allow_unconfirmed)
+        return NOTHING
+
+    def delete_alarm(self, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False) -> Done[None]:
+        """Clear the alarm, if there is one; in `alarm` itself this also means: not again, should it fail (ALM-05)."""
+        metadata.clear_alarm(self._live.store(), confirmed=not allow_unconfirmed)
         return NOTHING
 
     def sync(self) -> Awaitable[None]:
@@ -305,7 +361,7 @@ class DurableObjectStorage:
         async def run() -> Any:
             txn = DurableObjectTransaction(self, Transaction(live.store(), whole=True))
             try:
-                result = await (invoke(closure, txn) if takes_argument(closure) else invoke(closure))
+                result = await (invoke(closure, txn) if takes(closure, 1) else invoke(closure))
             except BaseException:
                 txn._leave(commit=False)
                 raise

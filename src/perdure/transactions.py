@@ -6,8 +6,7 @@ transaction.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,6 +59,18 @@ class DurableObjectTransaction:
     def list(self, **options: Any) -> Done[dict[str, Any]]:
         """See `DurableObjectStorage.list`."""
         return self._use("list()").list(**options)
+
+    def get_alarm(self, **options: Any) -> Done[datetime | None]:
+        """See `DurableObjectStorage.get_alarm`."""
+        return self._use("get_alarm()").get_alarm(**options)
+
+    def set_alarm(self, when: datetime | timedelta | float, /, **options: Any) -> Done[None]:
+        """See `DurableObjectStorage.set_alarm`; undone with the transaction (TXN-13)."""
+        return self._use("set_alarm()").set_alarm(when, **options)
+
+    def delete_alarm(self, **options: Any) -> Done[None]:
+        """See `DurableObjectStorage.delete_alarm`; undone with the transaction (TXN-13)."""
+        return self._use("delete_alarm()").delete_alarm(**options)
 
     def delete_all(self, **options: Any) -> Done[None]:
         """Refuse: everything cannot be deleted within a transaction (KVA-17)."""
@@ -133,12 +144,3 @@ class SyncTransactionBlock:
             level.commit()
         else:
             level.give_up()
-
-
-def takes_argument(closure: Callable[..., Any]) -> bool:
-    """Whether *closure* wants the `txn`: one that ignores it may leave the parameter out."""
-    try:
-        parameters = inspect.signature(closure).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)

@@ -12,6 +12,7 @@ class ManualClock:
 
     def __init__(self, now_s: float = 1_000_000.0) -> None:
         self._now_s = now_s
+        self._set_s = 0.0  # by how much the time of day was set forward
         self._timers: list[_Timer] = []
         self._made = 0
 
@@ -19,7 +20,11 @@ class ManualClock:
         return self._now_s
 
     def time_s(self) -> float:
-        return self._now_s
+        return self._now_s + self._set_s
+
+    def set_forward(self, seconds: float) -> None:
+        """Change the time of day, as an operator does, or back with a negative number; timers do not notice."""
+        self._set_s += seconds
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> _Timer:
         self._made += 1  # timers of the same moment run in the order in which they were set

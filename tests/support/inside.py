@@ -76,6 +76,16 @@ async def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
         await asyncio.sleep(0)
 
 
+async def settled(runtime: Runtime) -> None:
+    """Let every event and every run of an alarm that was begun come to its end."""
+    host = runtime._running()
+    await asyncio.sleep(0)
+    await until(
+        lambda: not any(live.events for space in host.spaces.values() for live in space.lives.values())
+    )
+    await until(lambda: not host._scheduler._running)
+
+
 async def attempt(awaitable: Awaitable[Any]) -> Any:
     """What *awaitable* gives, or the exception that it raises."""
     try:

@@ -11,13 +11,16 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from perdure import DurableObject, Runtime
+from perdure import AlarmInfo, DurableObject, Runtime
+from perdure._alarms.times import to_ms
+from perdure._storage import metadata
 from perdure.errors import Disconnected, ObjectReset, StorageError
 
 Content = dict[str, Any]
-"""Key → value, and ("item", id) → body: all that an object stores."""
+"""Key → value, ("item", id) → body, and "alarm" → milliseconds: all that an object stores."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY, tag INTEGER, body BLOB);
@@ -165,6 +168,9 @@ class Thing(DurableObject):
             content |= {
                 ("item", row.id): row.body for row in self.storage.sql.exec("SELECT id, body FROM item")
             }
+        due_ms = metadata.alarm(self.storage._live.store())
+        if due_ms is not None:
+            content["alarm"] = due_ms
         return content
 
     def now(self) -> Content:
@@ -282,6 +288,27 @@ class Thing(DurableObject):
         self.change(content)
         self.storage.sql.exec("INSERT INTO link VALUES (1, 987654321)")
 
+    def set_alarm(self) -> None:
+        """Set the alarm to a time that comes soon, or never while this goes on; or clear it."""
+        content = self.now()
+        storage = self.storage
+        if self.chance.random() < 0.2:
+            storage.delete_alarm()
+            content.pop("alarm", None)
+        else:
+            soon_s = self.chance.uniform(-1, 0.02)
+            storage.set_alarm(timedelta(seconds=soon_s if self.chance.random() < 0.5 else 10**8))
+            content["alarm"] = metadata.alarm(storage._live.store())
+        self.commit(content)
+
+    def alarm(self, info: AlarmInfo) -> None:
+        """Leave a state without the alarm: both are one commit, so no crash can part them."""
+        assert self.storage._live.host.clock.time_s() >= info.scheduled_time.timestamp(), "never early"
+        content = self.now()
+        if content.get("alarm") == to_ms(info.scheduled_time, 0):
+            del content["alarm"]
+        self.commit(content)
+
     async def transact(self) -> None:
         commits = self.chance.random() < 0.7
         try:
@@ -289,6 +316,9 @@ class Thing(DurableObject):
                 content = self.now()
                 for _ in range(self.chance.randint(1, 3)):
                     self.change(content)
+                    if self.chance.random() < 0.3:
+                        self.storage.set_alarm(timedelta(days=1000))
+                        content["alarm"] = metadata.alarm(self.storage._live.store())
                     if self.chance.random() < 0.7:
                         await asyncio.sleep(self.chance.uniform(0, 0.006))
                 if not commits:
@@ -355,6 +385,7 @@ ACTIONS: list[tuple[Callable[[Thing], Any], int]] = [
     (Thing.abort, 2),
     (Thing.violate, 2),
     (Thing.transact, 8),
+    (Thing.set_alarm, 8),
     (Thing.erase, 2),
     (Thing.keep_cursor, 4),
     (Thing.drop_cursor, 4),

@@ -28,6 +28,7 @@ from support.world import Content, Log, Thing, Violated, World
 import perdure.runtime
 from perdure import DurableObject, Runtime
 from perdure._base import codec, ids, limits
+from perdure._base.clock import SystemClock
 from perdure._base.limits import KIB
 from perdure._base.registry import Registry
 from perdure._config.project import Declared, Migration
@@ -51,6 +52,7 @@ class Simulation:
         self.world = World(self.chance, [f"thing {number}" for number in range(self.chance.randint(2, 7))])
         self.cuts: list[tuple[str, dict[str, Log]]] = []
         self.folders = 0
+        self.lives = 0
 
     def run(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> World:
         chance = self.chance
@@ -85,10 +87,12 @@ class Simulation:
                 steps.pop(0)
                 cut()
 
+        self.lives += 1
         runtime = Runtime(
             [Thing],
             data=disk.root,
             disk=disk,
+            clock=LoopClock(self.lives * 1e6),
             env={"WORLD": self.world},
             idle_s=1e6,
             slow_ms=0,
@@ -104,6 +108,11 @@ class Simulation:
             await runtime.start()
         listed = {info.name for info in runtime.namespace(Thing).list()}
         assert listed == {name for name, log in self.world.logs.items() if log.last().content}
+        alarms = {name: due_ms for _, due_ms, name in runtime._host.storage.catalog.alarms((-1, b""), 1000)}
+        logs = self.world.logs.items()
+        assert alarms == {
+            name: log.last().content["alarm"] for name, log in logs if "alarm" in log.last().content
+        }
         disk.steps = 0
         disk.on_step = at
         try:
@@ -159,6 +168,19 @@ class Simulation:
         return root
 
 
+class LoopClock(SystemClock):
+    """The time of the loop, simulated or not, and a time of day that goes on from one life to the next."""
+
+    def __init__(self, began_s: float) -> None:
+        self._began_s = began_s - asyncio.get_running_loop().time()
+
+    def monotonic_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def time_s(self) -> float:
+        return self._began_s + asyncio.get_running_loop().time()
+
+
 def evict(runtime: Runtime) -> None:
     """Drop every object with nothing in progress, as idleness would."""
     for live in runtime._host._lives():
@@ -184,6 +206,11 @@ def stored(root: str, name: str) -> Content:
             registry = Registry()
             content |= {
                 key: codec.loads(value, registry) for key, value in connection.execute("SELECT * FROM _cf_KV")
+            }
+        if "_cf_METADATA" in tables:
+            content |= {
+                "alarm": due_ms
+                for (due_ms,) in connection.execute("SELECT value FROM _cf_METADATA WHERE key = 1")
             }
         if "item" in tables:
             content |= {

@@ -79,6 +79,23 @@ WEBSOCKET_BUFFER_BYTES: Final = 8 * MIB  # sent and not taken by the client …
 WEBSOCKET_BUFFER_S: Final = 2.0  # … for so long: a further message closes it (1013)
 WEBSOCKET_BURST: Final = 8  # so many times that at one moment closes it at once: one step may say much
 
+# --- alarms (LIM-16) ---------------------------------------------------------------------------------
+ALARM_RUN_S_MAX: Final = 15 * 60.0  # ALM-17
+ALARM_RETRIES_MAX: Final = 6  # ALM-14: of those that count
+ALARM_RETRY_FIRST_S: Final = 2.0  # ALM-13; it doubles with each failure
+ALARM_RETRY_EXPONENT_MAX: Final = 9
+ALARM_RETRY_JITTER: Final = 0.25  # so much of the wait is added at random, at most
+ALARMS_AT_ONCE: Final = 100  # runs that may be under way; one that waits for long counts no more
+ALARM_WAITS_S: Final = 5.0  # that is how long
+ALARM_CLOCK_CHECK_S: Final = 10.0  # the machine's clock may be set forward: then what is due runs so soon
+ALARM_INDEX_RETRY_S: Final = 1.0  # the index of alarms could not be read: try again
+ALARMS_IN_MEMORY_MAX: Final = 10_000  # of those that wait; later ones are in the index alone
+ALARMS_READ_AT_ONCE: Final = 1000  # from the index: some milliseconds of the loop
+CRON_RUN_S_MAX: Final = 15 * 60.0  # EP-03
+CRON_LATE_S_MAX: Final = (
+    60.0  # a cron trigger that is further behind is not run; they are a minute apart at least
+)
+
 # --- storage engine ----------------------------------------------------------------------------------
 PAGE_BYTES: Final = 4096
 FRAME_HEADER_BYTES: Final = 24

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 
 from perdure._base.current import Running
@@ -25,6 +26,18 @@ class Observer:
 
     def object_evicted(self, live: Running) -> None:
         """The object was dropped because it was idle."""
+
+    def alarm_failed(self, label: str, error: BaseException, retries: int, delay_s: float | None) -> None:
+        """An alarm raised, after so many *retries* that count; it runs again in *delay_s*, or never if None."""
+
+    def alarm_unhandled(self, live: Running) -> None:
+        """An alarm came due whose class has no `alarm`; it is cleared."""
+
+    def cron_failed(self, cron: str, time: datetime, error: BaseException) -> None:
+        """A worker's `scheduled` raised, run by this expression for that time; it is not tried again."""
+
+    def cron_passed_over(self, cron: str, time: datetime) -> None:
+        """A cron trigger was not run at *time*, because its run before has not ended."""
 
     def background_failed(self, label: str, error: BaseException) -> None:
         """A `wait_until` task failed; *label* names whose it was."""

@@ -81,6 +81,11 @@ async def host(
         from perdure._cli.assets import Assets
 
         handle = Assets(project.assets, handle).handle
+    if options.debug:
+        from perdure._cli.scheduled import ScheduledByHand
+
+        default_cron = project.crons[0].text if project.crons else ""
+        handle = ScheduledByHand(runtime.scheduled, default_cron, handle).handle
     drain_s = limits.RELOAD_DRAIN_S if options.debug else options.drain
     server = Server(
         Responder(handle, debug=options.debug, on_request=request_printer(options)),
@@ -145,6 +150,7 @@ def runtime_of(prepared: Prepared, options: RunOptions, **more: Any) -> Runtime:
             data=prepared.data,
             env=project.vars,
             name=project.name,
+            crons=project.crons if app.worker is not None else (),
             modules=app.modules,
             debug=options.debug,
             slow_ms=options.slow_ms,

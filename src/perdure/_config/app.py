@@ -98,6 +98,17 @@ def load_app(project: Project, *, object_base: type, worker_base: type) -> Loade
                 worker, file, "app/not-a-worker", f'class "{WORKER_NAME}" does not extend WorkerEntrypoint'
             )
         )
+    elif project.crons and not callable(getattr(worker, "scheduled", None)):
+        problems.append(
+            project.problem(
+                "app/no-scheduled",
+                f"{WORKER_NAME} in {file} has no scheduled(): the cron triggers have nothing to run",
+                "triggers",
+                key=True,
+                severity="warning",
+                help="add `async def scheduled(self, controller)` to it",
+            )
+        )
     if errors(problems):
         raise ProblemsFound(problems)
     return LoadedApp(

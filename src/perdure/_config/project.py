@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from perdure._base.cron import Cron
 from perdure._config.problem import Problem
 from perdure._config.source import Source, Where
 
@@ -82,6 +83,8 @@ class Project:
     vars: Mapping[str, Any] = field(default_factory=dict)
     compatibility_date: str | None = None
     compatibility_flags: tuple[str, ...] = ()
+    crons: tuple[Cron, ...] = ()
+    """At whose times the worker's `scheduled` runs."""
     assets: pathlib.Path | None = None
     environment: str | None = None
     source: Source | None = None

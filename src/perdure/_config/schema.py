@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from perdure._base.cron import Cron, CronError
+from perdure._base.cron import parse as parse_cron
 from perdure._config.names import project_name
 from perdure._config.problem import Problem, did_you_mean, errors, listed
 from perdure._config.project import Binding, Declared, Export, Migration, Project, Rename, State, Storage
 from perdure._config.reader import Reader
-from perdure._config.source import Source, Where
+from perdure._config.source import Source, Span, Where
 
 KEYS: dict[str, str] = {
     "name": "Name of the project. It begins the unique keys from which ids are made.",
@@ -29,6 +31,7 @@ KEYS: dict[str, str] = {
     "migrations": "Ordered list of `{tag, …}`: how classes came, were renamed and went.",
     "exports": "Table class name → `{type, state, storage, renamed_to}`: the classes as they should be, "
     "instead of `migrations`.",
+    "triggers": "`crons`: list of cron expressions, in UTC, at whose times the application's `scheduled` runs.",
     "assets": "`directory`: a folder of files that are served as they are, before the application is asked.",
     "unique_keys": "Table class name → unique key, for objects whose ids were made elsewhere.",
     "env": "Table of named environments; each may have all keys above.",
@@ -58,7 +61,7 @@ UNUSED_KEYS: tuple[str, ...] = tuple(
     no_bundle node_compat observability pages_build_output_dir pipelines placement preserve_file_names
     preview_urls previews python_modules queues r2_buckets ratelimits route routes rules secrets
     secrets_store_secrets send_email send_metrics services site streaming_tail_consumers tail_consumers
-    text_blobs triggers tsconfig unsafe unsafe_hello_world upload_source_maps vectorize version_metadata
+    text_blobs tsconfig unsafe unsafe_hello_world upload_source_maps vectorize version_metadata
     vpc_services wasm_modules worker_loaders workers_dev workflows
     """.split()
 )
@@ -170,6 +173,7 @@ def read_project(
         vars=variables,
         compatibility_date=_date(owner("compatibility_date")),
         compatibility_flags=owner("compatibility_flags").texts("compatibility_flags"),
+        crons=_crons(owner("triggers")),
         assets=None if directory is None else root / directory,
         environment=environment,
         source=source,
@@ -229,6 +233,39 @@ def _bindings(table: Reader, project: str, unused: list[str]) -> tuple[Binding, 
             continue
         result[name] = Binding(name, class_name, entry.at)
     return tuple(result.values())
+
+
+def _crons(table: Reader) -> tuple[Cron, ...]:
+    if "triggers" not in table:
+        return ()
+    triggers = table.below("triggers")
+    triggers.refuse_unknown(("crons",))
+    found: dict[str, Cron] = {}
+    for index, text in enumerate(triggers.texts("crons")):
+        at = (*triggers.at, "crons", index)
+        if text in found:
+            triggers.add(
+                "config/duplicate-cron",
+                f'"{text}" is there twice; it runs once',
+                *at[-2:],
+                severity="warning",
+            )
+        try:
+            found[text] = parse_cron(text)
+        except CronError as error:
+            triggers.problems.append(
+                table.source.at_span(_part(table.source, at, text, error), "config/invalid-cron", str(error))
+            )
+    return tuple(found.values())
+
+
+def _part(source: Source, at: Where, text: str, error: CronError) -> Span | None:
+    """Return the place of the wrong part of an expression; of all of it where the file spells it differently."""
+    whole = source.span(at)
+    if whole is None:
+        return None
+    offset = source.text.find(text, whole.start, whole.start + whole.length)
+    return whole if offset < 0 or not error.length else Span(offset + error.start, error.length)
 
 
 def _migrations(table: Reader) -> tuple[Migration, ...] | None:

@@ -72,6 +72,12 @@ class FetchEvent(Event):
     errors_are_remote_on_reset = True
 
 
+class AlarmEvent(Event):
+    """An alarm whose time has come (ALM-10)."""
+
+    __slots__ = ()
+
+
 class SocketEvent(Event):
     """
     A message, the close or the failure of a WebSocket (WS-09…13); nobody awaits it.

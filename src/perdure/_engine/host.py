@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from perdure._alarms.scheduler import Scheduler
 from perdure._base import ids, limits
 from perdure._base.clock import Clock, Timer
 from perdure._base.observer import Observer
 from perdure._base.registry import Registry
 from perdure._engine import lifecycle
+from perdure._engine.alarms import Alarms
 from perdure._engine.live import Live
 from perdure._engine.queue import QueueLimits
 from perdure._engine.turn import TaskFactory
@@ -40,9 +42,9 @@ class Space:
     """One namespace: its key, the factory of its instances, and its live objects."""
 
     __slots__ = (
-        "_folder",
         "class_name",
         "factory",
+        "folder",
         "has_sql",
         "host",
         "key",
@@ -60,7 +62,7 @@ class Space:
         self.has_sql = has_sql  # False: declared as a key-value class, which keeps it portable
         self.lives: dict[bytes, Live] = {}
         self.rosters: dict[bytes, Roster] = {}  # of objects with sockets, in memory or not
-        self._folder = namespace_folder(unique_key)
+        self.folder = namespace_folder(unique_key)
 
     def live(self, object_id: bytes, name: str | None) -> Live:
         """Return the live object of *object_id*; making the entry makes no instance yet (NS-02)."""
@@ -82,7 +84,7 @@ class Space:
         """List the objects that store something, and say where to go on; the last use of one in memory is now."""
         if self.host.failed is not None:
             raise self.host.failed
-        rows = self.host.storage.catalog.list(self._folder, prefix=prefix, after=after, limit=limit + 1)
+        rows = self.host.storage.catalog.list(self.folder, prefix=prefix, after=after, limit=limit + 1)
         more = len(rows) > limit
         del rows[limit:]
         now_s = self.host.clock.time_s()
@@ -90,9 +92,13 @@ class Space:
             rows[-1]
         ) if more else None
 
+    def label(self, object_id: bytes, name: str | None) -> str:
+        """Class and name of an object, for people."""
+        return f"{self.class_name}({name if name is not None else object_id.hex()[:12] + '…'})"
+
     def store_key(self, object_id: bytes) -> bytes:
         """Name of the object's store in the data folder."""
-        return f"{self._folder}/{object_id.hex()}".encode()
+        return f"{self.folder}/{object_id.hex()}".encode()
 
 
 class Host:
@@ -146,16 +152,25 @@ class Host:
         self._drained: asyncio.Future[None] | None = None
         self._factory: TaskFactory | None = None
         storage.on_failure = self._storage_failed
+        self.alarms = Alarms(self)
+        self._scheduler = Scheduler(clock, storage.catalog, self.alarms)
+        storage.catalog.on_alarm = self._scheduler.hear
 
-    def start(self) -> None:
-        """Drive the tasks of user code from now on."""
+    def start(self, *, runs_alarms: bool = True) -> None:
+        """Drive the tasks of user code from now on, and run alarms unless somebody only wants to look."""
         self._factory = TaskFactory(self, self.loop.get_task_factory())
         self.loop.set_task_factory(self._factory)
+        if runs_alarms:
+            self._scheduler.start()
 
     def add_space(self, class_name: str, unique_key: str, factory: Factory, *, has_sql: bool = True) -> Space:
         """Add the namespace of a class."""
         space = self.spaces[class_name] = Space(self, class_name, unique_key, factory, has_sql)
         return space
+
+    def space_of(self, folder: str) -> Space | None:
+        """Return the namespace with this folder, if the application has its class."""
+        return next((space for space in self.spaces.values() if space.folder == folder), None)
 
     def on_loop_thread(self) -> bool:
         """Whether the caller runs on the loop's own thread."""
@@ -208,6 +223,7 @@ class Host:
         if self.failed is None:
             self.failed = error if isinstance(error, StorageFailed) else StorageFailed(str(error))
             self.observer.storage_failed(self.failed)
+            self._scheduler.stop()
             for live in self._lives():
                 live.abort(self.failed)  # also those that store nothing: no call is answered any more
             if self.on_failure is not None:
@@ -215,6 +231,7 @@ class Host:
 
     async def stop(self, drain_s: float) -> None:
         """Close the sockets, let events and background work finish for up to *drain_s*, then drop every object."""
+        self._scheduler.stop()
         for space in self.spaces.values():
             for roster in list(space.rosters.values()):
                 roster.close(SERVICE_RESTART, RESTARTING)

@@ -32,6 +32,7 @@ from perdure._storage.store import Store
 from perdure.errors import Disconnected, ObjectReset, Overloaded, StorageError
 
 if TYPE_CHECKING:
+    from perdure._engine.alarms import AlarmRun
     from perdure._engine.host import Host, Space
 
 log = logging.getLogger("perdure")
@@ -55,6 +56,7 @@ class Live:
     __slots__ = (
         "_held",
         "_store",
+        "alarm",
         "broken",
         "crowded",
         "events",
@@ -86,6 +88,7 @@ class Live:
         self.open_turn = False
         self.events: set[Event] = set()
         self.tasks: set[Any] = set()
+        self.alarm: AlarmRun | None = None  # the one whose handler runs
         self.queue = EventQueue(host.queue_limits, host.clock)
         self.overload_told_s = -limits.EVENT_WINDOW_S
         self.idle_since_s = 0.0
@@ -98,7 +101,7 @@ class Live:
     @property
     def label(self) -> str:
         """Class and name, for people."""
-        return f"{self.space.class_name}({self.name if self.name is not None else self.id.hex()[:12] + '…'})"
+        return self.space.label(self.id, self.name)
 
     # --- events ---------------------------------------------------------------------------------------
 
@@ -490,6 +493,11 @@ class Live:
         if self.sockets is not None:
             hibernate(self)
         self.host.observer.object_evicted(self)
+
+    def leave_unused(self) -> None:
+        """Go again if no event came: only the store was looked at."""
+        if self.state is lifecycle.STARTING and not self.events:
+            self.evict()
 
     def call(
         self, event_type: type[Event], method: str, run: Callable[[Any], Any], pack: Callable[[Any], Any]

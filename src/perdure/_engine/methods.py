@@ -7,7 +7,8 @@ Source: RPC-01…03, RPC-05. A class counts as declared for RPC when one of its 
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable
+import inspect
+from collections.abc import Callable, Hashable
 from typing import Any, Final, cast
 
 RESERVED: Final = frozenset(
@@ -91,6 +92,22 @@ def _check(cls: Any, name: str) -> None:
         raise TypeError(NOT_RPC.format(name=cls.__name__))
     if name in RESERVED:
         raise TypeError(RESERVED_NAME.format(name=name))
+
+
+def call_with(handler: Callable[..., Any], *args: Any) -> Any:
+    """Call a handler of the runtime's events with as many of *args* as it takes."""
+    return handler(*args[: takes(handler, len(args))])
+
+
+def takes(function: Callable[..., Any], most: int) -> int:
+    """Tell how many positional arguments *function* takes, at most *most*; as many when it does not tell."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return most
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return most
+    return min(most, sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters))
 
 
 def handler(instance: Any, name: str) -> Any:

@@ -1,11 +1,13 @@
-"""Catalog: which objects there are, what they are called, when they were used. (cooperative)
+"""Catalog: which objects there are, what they are called, when they were used, when their alarms are. (cooperative)
 
     object (namespace, id)   name, first_used_s, last_used_s, changed_in
     backup (generation)      token, known to the folder that holds the backup
+    alarm (key)              due_at_ms, name: of each object that has one; `key` is that of its store
 
 It is a store like an object's, so it is as safe as they are: what it commits goes through the journal. What it
 is told stands in the journal's records (`Fields`), in the same batch as the commit that tells it: a store's
-first commit in a process names the object, and one that empties it says so. The journal lets the catalog hear
+first commit in a process names the object, one that empties it says so, and one that changed its alarm says what
+the alarm is now. The journal lets the catalog hear
 it when it is durable, and keeps the segment until the catalog has committed it, durably. Recovery leaves what
 it found in `catalog.notes` (`notes`). So an object that confirmed anything is in it, after any crash.
 
@@ -18,14 +20,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from perdure._base import limits
 from perdure._base.disk import Disk
 from perdure._storage.database import Database, Error, own, translate
-from perdure._storage.journal.record import Fields
+from perdure._storage.journal.record import UNCHANGED, Fields
 from perdure._storage.layout import CATALOG_KEY, Layout, split_key
 from perdure._storage.notes import read_notes
 from perdure.errors import DataFolderError, StorageError
@@ -71,8 +73,13 @@ _MAKE: Final = (
     ),
     own("CREATE INDEX IF NOT EXISTS object_by_name ON object (namespace, name, id)"),
     own("CREATE TABLE IF NOT EXISTS backup (generation INTEGER PRIMARY KEY, token TEXT NOT NULL)"),
+    own(
+        "CREATE TABLE IF NOT EXISTS alarm (key BLOB PRIMARY KEY, due_at_ms INTEGER NOT NULL, name BLOB) WITHOUT ROWID"
+    ),
+    own("CREATE INDEX IF NOT EXISTS alarm_by_time ON alarm (due_at_ms, key)"),
 )
 _IS_MADE: Final = own("SELECT 1 FROM sqlite_schema WHERE name = 'object'")
+_HAS_ALARMS: Final = own("SELECT 1 FROM sqlite_schema WHERE name = 'alarm'")
 # A row that says the same already is left alone: its page would be written again for nothing.
 _LATER: Final = f"last_used_s + {limits.LAST_USE_PRECISION_S}"
 _PUT: Final = own(
@@ -100,6 +107,15 @@ _FORGET_BACKUPS: Final = own(
     f"DELETE FROM backup WHERE generation <= (SELECT max(generation) FROM backup) - {limits.BACKUPS_KNOWN_MAX}"  # noqa: S608
 )
 _KNOWN_BACKUP: Final = own("SELECT generation FROM backup WHERE token = ?")
+_SET: Final = own(
+    "INSERT INTO alarm VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET due_at_ms = ?2, name = coalesce(?3, name)"
+)
+_CLEAR: Final = own("DELETE FROM alarm WHERE key = ?")
+_CLEAR_ALL: Final = own("DELETE FROM alarm WHERE key > ? AND key < ?")
+_DUE: Final = own(
+    "SELECT key, due_at_ms, name FROM alarm WHERE (due_at_ms, key) > (?, ?) ORDER BY due_at_ms, key LIMIT ?"
+)
+_BEHIND_SLASH: Final = b"0"
 _BEHIND_ALL_NAMES: Final = b"\xff"  # no byte of UTF-8
 
 
@@ -131,6 +147,8 @@ class Catalog:
         self._generation: int | None = None  # of the backup that began last; None: not looked up
         self._is_called = False  # `flush` is about to run
         self.open_turn = False
+        self.on_alarm: Callable[[bytes, int | None, str | None], None] | None = None
+        """Told at once of each alarm that was set, due then in epoch milliseconds, or cleared, and of the name."""
 
     async def start(self) -> None:
         """Take up what recovery has left."""
@@ -153,6 +171,11 @@ class Catalog:
         """Hear from the journal what a durable commit of store *key* told."""
         self._heard.append(_Heard(self._engine.journal.told, key, fields))
         self._soon(len(self._heard))
+        if self.on_alarm is not None:
+            if fields.alarm_ms is not UNCHANGED:
+                self.on_alarm(key, fields.alarm_ms, fields.name)
+            elif fields.erased:
+                self.on_alarm(key, None, None)
 
     def used(self, key: bytes) -> None:
         """Hear that an object has just been in use; it is noted if it is in the catalog."""
@@ -287,13 +310,21 @@ class Catalog:
         run = database.run
         for _, key, fields in heard:
             namespace, object_id = _split(key)
-            if fields.erased:
-                run(_DROP, (namespace, object_id)) if object_id else run(_DROP_ALL, (namespace,))
+            if fields.erased and object_id:
+                run(_DROP, (namespace, object_id))
+                run(_CLEAR, (key,))
+            elif fields.erased:
+                run(_DROP_ALL, (namespace,))
+                run(_CLEAR_ALL, (key, key[:-1] + _BEHIND_SLASH))
             name = None if fields.name is None else _text(fields.name)
             if fields.used_s is not None:
                 run(_PUT, (namespace, object_id, name, fields.used_s, self._generation))
             elif name is not None:
                 run(_NAME, (namespace, object_id, name))
+            if fields.alarm_ms is None:
+                run(_CLEAR, (key,))
+            elif fields.alarm_ms is not UNCHANGED:
+                run(_SET, (key, fields.alarm_ms, name))
         for key, used_s in used.items():
             if key != CATALOG_KEY:
                 run(_USE, (*_split(key), used_s))
@@ -349,6 +380,13 @@ class Catalog:
         namespace, object_id = _split(key)
         return next(iter(_rows(database, _ONE, (namespace, object_id))), None)
 
+    def alarms(self, after: tuple[int, bytes], limit: int) -> Sequence[tuple[bytes, int, str | None]]:
+        """List alarms, key of the store, time and name of the object, by time and key, behind *after*."""
+        database = self._reading()
+        if database is None or database.run(_HAS_ALARMS).fetchone() is None:
+            return []
+        return [(key, due_ms, _name(name)) for key, due_ms, name in _fetch(database, _DUE, (*after, limit))]
+
     def _reading(self) -> Database | None:
         """Return the database with everything heard in it; None while it has no table."""
         if not self.flush(whole=True):
@@ -359,15 +397,22 @@ class Catalog:
         return database if database.run(_IS_MADE).fetchone() is not None else None
 
 
-def _rows(database: Database, sql: str, bindings: tuple[object, ...]) -> Rows:
+def _fetch(database: Database, sql: str, bindings: tuple[object, ...]) -> list[Any]:
     try:
-        found: list[Any] = database.run(sql, bindings).fetchall()
+        return database.run(sql, bindings).fetchall()
     except Error as error:
         raise translate(error) from None
+
+
+def _rows(database: Database, sql: str, bindings: tuple[object, ...]) -> Rows:
     return [
-        CatalogRow(object_id, None if name is None else str(name, "utf-8", "surrogatepass"), first_s, last_s)
-        for object_id, name, first_s, last_s in found
+        CatalogRow(object_id, _name(name), first_s, last_s)
+        for object_id, name, first_s, last_s in _fetch(database, sql, bindings)
     ]
+
+
+def _name(stored: bytes | None) -> str | None:
+    return None if stored is None else str(stored, "utf-8", "surrogatepass")
 
 
 def _text(name: str) -> bytes:

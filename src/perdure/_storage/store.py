@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakSet, ref
 
 from perdure._base import limits
+from perdure._storage import metadata
 from perdure._storage.database import Database, Error, is_critical, own, translate
 from perdure._storage.journal.record import Fields
 from perdure._storage.layout import CATALOG_KEY
@@ -109,6 +110,7 @@ class Store:
         "pins",
         "plans",
         "provisional",
+        "tells_alarm",
         "used",
         "wants_checkpoint",
     )
@@ -142,6 +144,7 @@ class Store:
         self._empty = _NO_NUMBERS  # commits that wrote nothing, durable with the one before
         self._salts: bytes | None = None
         self._announced = False  # the catalog will hear that this object is there
+        self.tells_alarm = False  # the commit under way may change the alarm: it tells what the alarm is
         self.is_blank = False  # nothing is in it, so it need not be there
         self.is_reserved = False  # its file is being replaced: no instance may use it
         self.pins = 0  # snapshots that are read: the file and the durable part of the WAL stay as they are
@@ -303,6 +306,9 @@ class Store:
         self._check(pieces, frames)
         if fields is None and not self._announced:
             fields = self._announce()
+        if self.tells_alarm:
+            self.tells_alarm = False
+            fields = (fields or Fields(name=self.name))._replace(alarm_ms=metadata.read_alarm(database))
         self.engine.journal.append(self, number, pieces, fields=fields)
         self.number = number
         self.journaled = frames
@@ -590,4 +596,6 @@ def _reset_by(error: Exception) -> StorageReset:
         reset.__cause__ = error
         return reset
     detail = str(translate(error))
-    return StorageReset(detail if is_critical(error) else VIOLATION + detail)
+    reset = StorageReset(detail if is_critical(error) else VIOLATION + detail)
+    reset.is_outage = is_critical(error)
+    return reset

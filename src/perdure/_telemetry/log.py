@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any, Final
 
 from perdure._base.current import Running
@@ -34,6 +35,30 @@ class LogObserver(Observer):
             logging.DEBUG if isinstance(error, Disconnected) else logging.WARNING
         )  # stopping is no failure
         log.log(level, "%s was reset: %s", live.label, text_of(error))
+
+    def alarm_failed(self, label: str, error: BaseException, retries: int, delay_s: float | None) -> None:
+        if delay_s is None:
+            log.error("the alarm of %s failed and is not tried again", label, exc_info=error)
+        else:
+            log.warning(
+                "the alarm of %s failed (retry %d); it runs again in %.1f s",
+                label,
+                retries,
+                delay_s,
+                exc_info=error,
+            )
+
+    def alarm_unhandled(self, live: Running) -> None:
+        log.warning(
+            "%s has an alarm that is due, but its class has no `async def alarm(self, alarm_info)`: it is cleared",
+            live.label,
+        )
+
+    def cron_failed(self, cron: str, time: datetime, error: BaseException) -> None:
+        log.error('scheduled() failed for "%s" at %s', cron, time.isoformat(), exc_info=error)
+
+    def cron_passed_over(self, cron: str, time: datetime) -> None:
+        log.warning('"%s" was passed over at %s: its run before has not ended', cron, time.isoformat())
 
     def background_failed(self, label: str, error: BaseException) -> None:
         log.error("a wait_until() task of %s failed", label, exc_info=error)

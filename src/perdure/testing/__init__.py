@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from perdure._engine.live import Live
     from perdure.runtime import Runtime
 
-__all__ = ["evict_all_durable_objects", "evict_durable_object"]
+__all__ = ["evict_all_durable_objects", "evict_durable_object", "run_durable_object_alarm"]
 
 NOT_RUNNING: Final = "Cannot evict Durable Object: it is not currently running."
 STILL_BUSY: Final = "Timed out waiting to evict Durable Object: it still has active references."
@@ -39,6 +39,18 @@ async def evict_all_durable_objects(runtime: Runtime) -> None:
     for space in runtime._running().spaces.values():
         for live in list(space.lives.values()):
             await _evict(live)
+
+
+async def run_durable_object_alarm(stub: Any) -> bool:
+    """
+    Run the alarm of the object behind *stub* at once, whatever its time (TEST-02).
+
+    Returns False if it has none. What the handler raises is raised here, and the alarm stays set.
+    """
+    space = stub.id._space
+    live: Live = space.live(stub.id._bytes, stub.id.name)
+    found: bool = await space.host.alarms.run_now(live)
+    return found
 
 
 async def _evict(live: Live) -> None:

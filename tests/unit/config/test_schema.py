@@ -63,6 +63,38 @@ def test_a_project_without_a_name_has_that_of_its_folder():
     assert read_project(value, source, ROOT, default_name="other")[0].name == "other"
 
 
+@pytest.mark.rows("EP-03")
+def test_triggers_name_times():
+    """In the order of the file; the same one twice is told, and runs once."""
+    project, problems = read({"triggers": {"crons": ["*/5 * * * *", "0 9 * * MON", "*/5 * * * *"]}})
+    assert [cron.text for cron in project.crons] == ["*/5 * * * *", "0 9 * * MON"]
+    assert [problem.code for problem in problems] == ["config/duplicate-cron"]
+
+
+def test_triggers_are_inherited_by_an_environment():
+    """As in Cloudflare's own tool; an empty list switches them off."""
+    table = {"triggers": {"crons": ["* * * * *"]}, "env": {"a": {}, "b": {"triggers": {"crons": []}}}}
+    assert len(project_of(table, environment="a").crons) == 1
+    assert project_of(table, environment="b").crons == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "says"),
+    [
+        ("*/5 25 * * *", "25", '"25" is no hour'),
+        ("0 0 * * MUN", "MUN", '"MUN" is no day of the week'),
+        ("0 9 * *", "0 9 * *", "has five fields"),
+        ("0\t99 * * *", '"0\\t99 * * *"', '"99" is no hour'),
+    ],
+)
+def test_a_wrong_expression_is_pointed_at(text, part, says):
+    """At the field that is wrong, unless the file spells it with escapes."""
+    problem = problem_of({"triggers": {"crons": ["* * * * *", text]}})
+    assert problem.code == "config/invalid-cron"
+    assert says in problem.message
+    assert pointed_at(problem) == part
+
+
 @pytest.mark.rows("MIG-01")
 def test_bindings_name_classes():
     """`env.<name>` is the namespace of the class."""

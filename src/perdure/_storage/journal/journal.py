@@ -279,6 +279,7 @@ class Journal:
             f"{self._layout.journal}: {len(commits):,} commits of {len(keys):,} objects could not be written "
             f"({error.strerror}); they are undone. When there is space again, these objects work again."
         )
+        failure.is_outage = True
         failure.__cause__ = error
         for key, source in keys.items():
             self._ledger.drop_whole(key)

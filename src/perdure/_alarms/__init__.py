@@ -1,0 +1,1 @@
+"""Alarms: what is due when, and what becomes of a run. Knows neither objects nor storage."""

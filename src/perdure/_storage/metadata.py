@@ -1,0 +1,61 @@
+"""What the runtime keeps in an object's own database: its alarm, in the hidden table `_cf_METADATA`. (edge)
+
+The alarm is a row like any other, so it is part of the turn or transaction that changed it, and of its
+commit. What the row says then goes along with the commit's record to the index of all alarms
+(`Store.tells_alarm`). The table is made by the first alarm; its keys are Cloudflare's (SQL-32).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from perdure._storage.database import Database, Error, own, translate
+
+if TYPE_CHECKING:
+    from perdure._storage.store import Store
+
+_ALARM: Final = 1  # the key of the row
+_EXISTS: Final = own("SELECT 1 FROM sqlite_schema WHERE name = '_cf_METADATA'")
+_CREATE: Final = own("CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)")
+_GET: Final = own("SELECT value FROM _cf_METADATA WHERE key = ?")
+_PUT: Final = own("INSERT INTO _cf_METADATA VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+_DELETE: Final = own("DELETE FROM _cf_METADATA WHERE key = ?")
+
+
+def read_alarm(database: Database) -> int | None:
+    """Return the time of the alarm in epoch milliseconds, or None."""
+    if database.run(_EXISTS).fetchone() is None:
+        return None
+    row = database.run(_GET, (_ALARM,)).fetchone()
+    return None if row is None else cast(int, row[0])
+
+
+def alarm(store: Store) -> int | None:
+    """Return the time of the object's alarm in epoch milliseconds, or None."""
+    try:
+        return read_alarm(store.database or store.open())
+    except Error as error:
+        raise translate(error) from None
+
+
+def set_alarm(store: Store, due_ms: int, *, confirmed: bool = True) -> None:
+    """Set the alarm, as part of the turn or the open transaction; the time it has already writes nothing (ALM-27)."""
+    if alarm(store) != due_ms:
+        _write(store, confirmed, (_CREATE, ()), (_PUT, (_ALARM, due_ms)))
+
+
+def clear_alarm(store: Store, *, confirmed: bool = True) -> None:
+    """Clear the alarm, if there is one."""
+    if alarm(store) is not None:
+        _write(store, confirmed, (_DELETE, (_ALARM,)))
+
+
+def _write(store: Store, confirmed: bool, *statements: tuple[str, tuple[int, ...]]) -> None:
+    database = store.begin_write(confirmed)
+    store.tells_alarm = True
+    try:
+        for sql, bindings in statements:
+            database.run(sql, bindings)
+    except Error as error:
+        store.failed_statement(error)
+        raise translate(error) from None
