@@ -302,3 +302,56 @@ async def test_nothing_of_an_event_is_left_when_it_has_ended():
         assert (live.queue.count, live.queue.size_bytes) == (0, 0)
         assert not live.tasks
         assert blocked.clock.pending == 1  # for the eviction
+
+
+class Stream(DurableObject):
+    made = 0
+
+    async def pieces(self):
+        while True:
+            self.made += 1
+            yield b"x" * 1000
+
+    async def fetch(self, request: Request) -> Response:
+        if request.body is not None:
+            pieces = aiter(request.body)
+            return Response(str(len([await anext(pieces) for _ in range(3)])))
+        return Response(self.pieces())
+
+    async def send(self):
+        return await (
+            await self.env.STREAM.get_by_name("reader").fetch("http://x/", method="POST", body=self.pieces())
+        ).text()
+
+    async def count(self):
+        return self.made
+
+
+async def test_a_stream_is_made_no_faster_than_it_is_read():
+    """So nothing of it piles up between two objects, in either direction."""
+    async with Runtime(objects=[Stream], disk=Unsynced()) as rt:
+        stream = rt.env.STREAM.get_by_name("x")
+        response = await stream.fetch("http://x/")
+        assert await stream.count() == 0
+        pieces = aiter(response.body)
+        for n in (1, 2):
+            await anext(pieces)
+            assert await stream.count() == n
+        sender = rt.env.STREAM.get_by_name("sender")
+        assert await sender.send() == "3"
+        assert await sender.count() == 3
+
+
+@pytest.mark.rows("LIM-22")
+async def test_streams_that_nobody_reads_are_bounded(monkeypatch):
+    """Each is a task of the object that makes it."""
+    monkeypatch.setattr(limits, "TASKS_MAX", 3)
+    async with Runtime(objects=[Stream], disk=Unsynced()) as rt:
+        stream = rt.env.STREAM.get_by_name("x")
+        kept = [await stream.fetch("http://x/") for _ in range(3)]
+        error = await attempt(stream.fetch("http://x/"))
+        assert type(error) is Overloaded
+        assert str(error).startswith("Stream(x) has 3 tasks in progress")
+        await kept.pop().body.aclose()
+        await until(lambda: len(live_of(stream).tasks) == 2)
+        await stream.fetch("http://x/")
