@@ -19,6 +19,7 @@ import apsw
 
 from perdure._base import limits
 from perdure._storage import authorizer
+from perdure._storage.wal_frames import FRAME_BYTES
 from perdure.errors import DataFolderError, SqlError
 
 _TOKEN: Final = secrets.token_hex(8)
@@ -398,21 +399,14 @@ class Database:
 
     # --- the write-ahead log --------------------------------------------------------------------------
 
-    def read_frames(self, start: int, end: int) -> list[bytes]:
+    def read_frames(self, start: int, end: int) -> bytes:
         """
-        Return the bytes of WAL frames *start* to *end* (frame numbers, end excluded), in bounded pieces.
+        Return the bytes of WAL frames *start* to *end* (frame numbers, end excluded).
 
         Only right after a COMMIT: before it the WAL may hold spilled frames of the open transaction.
         """
-        size = limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES
-        per_piece = limits.WAL_READ_BYTES // size
-        read = self._connection.read
-        if end - start <= per_piece:
-            return [read("main", 1, limits.WAL_HEADER_BYTES + start * size, (end - start) * size)[1]]
-        return [
-            read("main", 1, limits.WAL_HEADER_BYTES + at * size, (min(at + per_piece, end) - at) * size)[1]
-            for at in range(start, end, per_piece)
-        ]
+        at = limits.WAL_HEADER_BYTES + start * FRAME_BYTES
+        return self._connection.read("main", 1, at, (end - start) * FRAME_BYTES)[1]
 
     def read_wal_salts(self) -> bytes:
         """Return the eight bytes that tell frames of this WAL from left-over ones."""

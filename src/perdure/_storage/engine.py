@@ -16,7 +16,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from perdure._base import limits
 from perdure._base.disk import Disk
@@ -25,11 +24,10 @@ from perdure._storage.database import empty_image
 from perdure._storage.journal.journal import Journal, Source
 from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout, is_provisional, scratch_of
 from perdure._storage.store import Store
+from perdure._storage.wal_frames import FRAME_BYTES, WalFrames
 from perdure.errors import DataFolderError, StorageError, StorageFailed
 
 log = logging.getLogger("perdure")
-
-_FRAME_BYTES: Final = limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES
 
 
 class StorageEngine:
@@ -61,7 +59,7 @@ class StorageEngine:
         self._syncing = 0
         self._idle: asyncio.Event | None = None
         # Also with a small journal a store's own share stays small.
-        budget_frames = journal.budget_bytes // _FRAME_BYTES
+        budget_frames = journal.budget_bytes // FRAME_BYTES
         self.checkpoint_frames = min(limits.FRAMES_PER_CHECKPOINT, max(1, budget_frames // 16))
         """A WAL with so many frames is to be checkpointed."""
         self.wal_frames_max = min(limits.WAL_FRAMES_MAX, budget_frames // 4)
@@ -193,6 +191,10 @@ class StorageEngine:
             self.journal.fail(error)  # the journal says that it is there
             raise
 
+    def wal_frames(self, store: Store, start: int, end: int) -> WalFrames:
+        """Return committed frames of the WAL of *store*, to be read when they are written."""
+        return WalFrames(self._disk, store.path + "-wal", start, end)
+
     def cut_wal(self, store: Store, frames: int) -> None:
         """Cut the WAL of a closed store to its first *frames* frames."""
         wal = store.path + "-wal"
@@ -202,7 +204,7 @@ class StorageEngine:
                 return
             fd = self._disk.open(wal)
             try:
-                self._disk.truncate(fd, limits.WAL_HEADER_BYTES + frames * _FRAME_BYTES)
+                self._disk.truncate(fd, limits.WAL_HEADER_BYTES + frames * FRAME_BYTES)
             finally:
                 self._disk.close(fd)
         except OSError as error:

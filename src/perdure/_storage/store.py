@@ -15,7 +15,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakSet, ref
@@ -26,6 +26,7 @@ from perdure._storage.database import Database, Error, is_critical, own, transla
 from perdure._storage.journal.record import Fields
 from perdure._storage.layout import CATALOG_KEY
 from perdure._storage.output_gate import OutputGate
+from perdure._storage.wal_frames import FRAME_BYTES
 from perdure.errors import PerdureError, StorageError, StorageReset
 
 if TYPE_CHECKING:
@@ -302,14 +303,21 @@ class Store:
             self.number = number
             self._commit_nothing(number)
             return
-        pieces = database.read_frames(self.journaled, frames)
-        self._check(pieces, frames)
+        size_bytes = (frames - self.journaled) * FRAME_BYTES
+        pieces: Iterable[bytes]
+        if size_bytes <= limits.WAL_READ_BYTES:
+            piece = database.read_frames(self.journaled, frames)
+            self._check(piece, frames)
+            pieces = (piece,)
+        else:
+            self._check(database.read_frames(frames - 1, frames), frames)
+            pieces = self.engine.wal_frames(self, self.journaled, frames)
         if fields is None and not self._announced:
             fields = self._announce()
         if self.tells_alarm:
             self.tells_alarm = False
             fields = (fields or Fields(name=self.name))._replace(alarm_ms=metadata.read_alarm(database))
-        self.engine.journal.append(self, number, pieces, fields=fields)
+        self.engine.journal.append(self, number, pieces, frames_bytes=size_bytes, fields=fields)
         self.number = number
         self.journaled = frames
         self._pending.append((number, frames))
@@ -334,10 +342,10 @@ class Store:
         else:
             self._empty |= {number}
 
-    def _check(self, pieces: list[bytes], frames: int) -> None:
+    def _check(self, piece: bytes, frames: int) -> None:
         # A frame of an earlier life of the WAL here would mean that our count of frames is wrong.
         assert self.database is not None
-        last = memoryview(pieces[-1])[-(limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES) :]
+        last = memoryview(piece)[-FRAME_BYTES:]
         if self._salts is None:
             self._salts = self.database.read_wal_salts()
         assert last[8:16] == self._salts, f"frame {frames} of {self.path}-wal is of another WAL"
@@ -583,8 +591,9 @@ class Store:
         if self.database is None or not self.journaled or self.in_turn or self.gate.released < self._whole:
             return
         number = self.number + 1
-        pieces = self.database.read_frames(0, self.journaled)
-        self.engine.journal.append(self, number, pieces, whole=True)
+        frames = self.engine.wal_frames(self, 0, self.journaled)
+        size_bytes = self.journaled * FRAME_BYTES
+        self.engine.journal.append(self, number, frames, frames_bytes=size_bytes, whole=True)
         self.number = self._whole = number
         self._pending.append((number, self.journaled))
 

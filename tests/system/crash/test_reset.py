@@ -307,7 +307,9 @@ async def test_a_loss_in_the_journal_after_one_in_a_turn_is_heard_too(disk, tmp_
     async with a_runtime(disk, tmp_path) as runtime:
         stub = await account_of(runtime)
         with disk.held():
+            before = disk.received
             await started(stub, "add", 2)  # in the batch that the disk is busy with
+            await until(lambda: disk.received > before)
             await started(stub, "add", 3)  # in the next one
             await attempt(stub.violate())
             disk.full = True
@@ -362,8 +364,9 @@ async def test_an_object_that_nobody_uses_after_a_loss_holds_no_part_of_the_jour
     async with a_runtime(disk, tmp_path) as runtime:
         stub = await account_of(runtime)
         await attempt(stub.violate())
-        assert store_of(runtime).try_checkpoint()
-        await until(lambda: not runtime._host.storage.journal._ledger.stores())
+        store = store_of(runtime)
+        assert store.try_checkpoint()
+        await until(lambda: store.key not in runtime._host.storage.journal._ledger.stores())
 
 
 async def test_a_value_that_was_read_does_not_keep_a_store_from_its_checkpoint(disk, tmp_path):

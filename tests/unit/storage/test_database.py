@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from perdure._base import limits
 from perdure._storage.database import Database, Error, empty_image, is_critical, own, translate
+from perdure._storage.files import RealDisk
+from perdure._storage.wal_frames import WalFrames
 from perdure.errors import DataFolderError, SqlError
 
 FRAME_BYTES = limits.FRAME_HEADER_BYTES + limits.PAGE_BYTES
@@ -135,20 +138,29 @@ def test_rolling_back_nothing_is_fine(database: Database) -> None:
 def test_frames_can_be_read_after_a_commit(database: Database) -> None:
     """The pieces are the WAL's bytes; the last frame carries the size of the database."""
     write(database, "CREATE TABLE t (n)")
-    [piece] = database.read_frames(0, database.frames)
+    piece = database.read_frames(0, database.frames)
     assert len(piece) == 2 * FRAME_BYTES
     last = piece[-FRAME_BYTES:]
     assert int.from_bytes(last[4:8], "big") == 2
     assert last[8:16] == database.read_wal_salts()
 
 
-def test_many_frames_come_in_bounded_pieces(database: Database) -> None:
-    """A large commit is never in memory as one piece."""
+def test_frames_of_a_large_commit_are_read_in_bounded_pieces(database: Database, path: Path) -> None:
+    """It is never in memory as a whole."""
     write(database, "CREATE TABLE t (b)", *["INSERT INTO t VALUES (zeroblob(5000000))"] * 2)
-    pieces = database.read_frames(0, database.frames)
-    assert len(pieces) > 2
-    assert all(len(piece) <= limits.WAL_READ_BYTES for piece in pieces)
-    assert sum(map(len, pieces)) == database.frames * FRAME_BYTES
+    frames = WalFrames(RealDisk(), f"{path}-wal", 1, database.frames)
+    assert all(len(piece) <= limits.WAL_READ_BYTES for piece in frames)
+    assert len([*frames]) > 2
+    assert b"".join(frames) == database.read_frames(1, database.frames)
+
+
+def test_a_wal_that_frames_were_to_be_read_from_is_closed_with_them(database: Database, path: Path) -> None:
+    """Also when nobody has read them: the journal gives up commits that it never wrote."""
+    write(database, "CREATE TABLE t (b)")
+    before = os.listdir("/proc/self/fd")
+    frames = WalFrames(RealDisk(), f"{path}-wal", 0, 1)
+    del frames
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_checkpoint_empties_the_wal(database: Database, path: Path) -> None:

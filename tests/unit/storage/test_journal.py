@@ -75,17 +75,6 @@ async def test_a_commit_is_durable_only_after_a_sync(log):
     assert at == {"synced": True}
 
 
-async def test_a_commit_in_parts_is_durable_with_its_last_part(log):
-    await log.journal.start()
-    store = Heard()
-    log.journal.append(store, 1, [frame(1)], more=True)
-    await log.journal.flush()
-    assert store.durable_number == 0
-    log.journal.append(store, 1, [frame(2, pages=2)])
-    await log.journal.flush()
-    assert store.durable_number == 1
-
-
 async def test_a_commit_may_be_an_alarm_alone(log):
     await log.journal.start()
     store = Heard()

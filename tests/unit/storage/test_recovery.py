@@ -15,7 +15,7 @@ from perdure._base.limits import PAGE_BYTES
 from perdure._storage.journal.record import FRAME_BYTES, Fields
 from perdure._storage.journal.recovery import RecoveryReport, recover
 from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout
-from perdure.errors import DataFolderError
+from perdure.errors import DataFolderError, StorageReset
 
 
 class Log:
@@ -38,6 +38,13 @@ class Log:
         ]
         self.journal.append(source, source.number, frames, **options)
         await self.journal.flush()
+
+    async def commit_cut_off(self, store: int) -> None:
+        """Append a commit of which the disk, full then, takes the first pieces; the store goes on before it."""
+        self.disk.space_bytes = 6 * FRAME_BYTES
+        with pytest.raises(StorageReset):
+            await self.commit(store, dict.fromkeys(range(1, 12), 99), 11)
+        self.disk.space_bytes = None
 
     def recover(self) -> RecoveryReport:
         return recover(self.disk, self.layout)
@@ -163,27 +170,23 @@ async def test_the_log_is_gone_afterwards(log):
 async def test_a_commit_without_its_last_piece_is_dropped(log):
     await log.journal.start()
     await log.commit(0, {1: 1, 2: 1}, 2)
-    await log.commit(0, {1: 2, 2: 2}, 0, more=True)
+    await log.commit_cut_off(0)
     log.recover()
     assert log.pages(0) == [1, 1]
 
 
 async def test_a_commit_in_pieces_counts_when_it_is_whole(log):
     await log.journal.start()
-    await log.commit(0, {1: 1, 2: 1}, 0, more=True)
-    log.stores[0].number -= 1
-    await log.commit(0, {3: 1}, 3)
+    await log.commit(0, {page: page for page in range(1, 12)}, 11)
     log.recover()
-    assert log.pages(0) == [1, 1, 1]
+    assert log.pages(0) == [*range(1, 12)]
 
 
 async def test_a_commit_after_an_unfinished_one_does_not_finish_it(log):
     """A full disk cut the first one off; its store was reset and went on."""
     await log.journal.start()
     await log.commit(0, {1: 1, 2: 1, 3: 1}, 3)
-    await log.commit(0, {1: 2, 2: 2}, 0, more=True)
-    log.journal._writer._unfinished.clear()
-    log.stores[0].number -= 1
+    await log.commit_cut_off(0)
     await log.commit(0, {3: 3}, 3)
     log.recover()
     assert log.pages(0) == [1, 1, 3]

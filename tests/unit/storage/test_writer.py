@@ -22,9 +22,9 @@ from perdure._storage.layout import Layout
 SEGMENT = 32 * KIB  # room for seven frames; a piece holds at most two
 
 
-def commit(store: int, number: int, pages: int = 1, *, more: bool = False, whole: bool = False) -> Commit:
-    frames = [frame(page, number, 0 if page < pages or more else pages) for page in range(1, pages + 1)]
-    return Commit(Heard(store), key(store), number, frames, pages * FRAME_BYTES, None, whole, more)
+def commit(store: int, number: int, pages: int = 1, *, whole: bool = False) -> Commit:
+    frames = [frame(page, number, 0 if page < pages else pages) for page in range(1, pages + 1)]
+    return Commit(Heard(store), key(store), number, frames, pages * FRAME_BYTES, None, whole)
 
 
 class Log:
@@ -110,31 +110,24 @@ def test_a_large_commit_is_written_in_pieces(log):
     assert pages == [0, 0, 0, 0, 0, 11]
 
 
-def test_a_commit_that_is_appended_in_parts_counts_its_pieces_on(log):
-    log.writer.write([commit(1, 5, 2, more=True)])
-    log.writer.write([commit(2, 1), commit(1, 5, 3, more=True)])
-    log.writer.write([commit(1, 5, 1)])
-    assert [line for line in log.written() if line[0] == 1] == [
-        (1, 5, 0, True),
-        (1, 5, 1, True),
-        (1, 5, 2, True),
-        (1, 5, 3, False),
-    ]
+def test_frames_are_gone_through_once_as_they_are_written(log):
+    """So those of a large commit need not be in memory."""
+    whole = commit(1, 5, 11)
+    log.writer.write([whole._replace(frames=iter(whole.frames))])
+    assert log.written() == [(1, 5, piece, piece < 5) for piece in range(6)]
 
 
 def test_what_a_commit_tells_is_written_with_its_last_piece(log):
     """It counts when the commit does."""
     frames = commit(1, 5, 5).frames
-    log.writer.write(
-        [Commit(Heard(1), key(1), 5, frames, 5 * FRAME_BYTES, Fields("n", alarm_ms=12), False, False)]
-    )
+    log.writer.write([Commit(Heard(1), key(1), 5, frames, 5 * FRAME_BYTES, Fields("n", alarm_ms=12), False)])
     fields = [record.fields for _, records in log.batches() for record in records]
     assert fields == [None, None, Fields("n", alarm_ms=12)]
 
 
 def test_buffers_of_many_frames_are_cut_between_frames(log):
     whole = b"".join(frame(page, page, 5 if page == 5 else 0) for page in range(1, 6))
-    log.writer.write([Commit(Heard(1), key(1), 1, [whole], len(whole), None, False, False)])
+    log.writer.write([Commit(Heard(1), key(1), 1, [whole], len(whole), None, False)])
     assert b"".join(bytes(record.frames) for _, records in log.batches() for record in records) == whole
 
 
@@ -166,12 +159,14 @@ def test_what_a_failed_write_left_is_never_a_record(log, written):
 
 def test_pieces_of_a_commit_that_failed_are_not_continued(log):
     """Its number may come again, and then begins at piece 0."""
-    log.writer.write([commit(1, 5, 2, more=True)])
-    log.disk.space_bytes = 0
-    log.writer.write([commit(1, 5, 2)])
+    log.writer.write([commit(0, 1)])
+    log.disk.space_bytes = 7 * FRAME_BYTES
+    assert log.writer.write([commit(1, 5, 11)]).error is not None
     log.disk.space_bytes = None
     log.writer.write([commit(1, 5, 1)])
-    assert log.written() == [(1, 5, 0, True), (1, 5, 0, False)]
+    pieces = [line[2:] for line in log.written() if line[:2] == (1, 5)]
+    assert pieces[0] == (0, True)
+    assert pieces[-1] == (0, False)
 
 
 def test_a_sync_that_fails_is_not_reported_as_anything(log):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from perdure._base.disk import Buffer
@@ -41,13 +41,12 @@ class Listener(Source, Protocol):
 
 
 class Commit(NamedTuple):
-    """One commit, or a part of one, as it was appended."""
+    """One commit, as it was appended."""
 
     source: Source
     key: bytes
     number: int
-    frames: Sequence[Buffer]
+    frames: Iterable[Buffer]
     frames_bytes: int
     fields: Fields | None
     whole: bool
-    more: bool

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final
@@ -135,11 +135,11 @@ class Journal:
         self,
         source: Source,
         number: int,
-        frames: Sequence[Buffer],
+        frames: Iterable[Buffer],
         *,
+        frames_bytes: int | None = None,
         fields: Fields | None = None,
         whole: bool = False,
-        more: bool = False,
     ) -> None:
         """
         Append a commit; `source.durable(number)` follows when it is durable.
@@ -148,11 +148,11 @@ class Journal:
         last frame of a commit carries the database's size. A commit may have no frames (an alarm alone).
 
         Args:
-            fields: what it tells of its object, with the last call of a commit; the listener hears of it when
-                it is durable.
+            frames: gone through once, in the committer's thread, while the commit is written: those of a large
+                one need not be in memory.
+            frames_bytes: the size of all of them; needed if going through them costs something.
+            fields: what it tells of its object; the listener hears of it when it is durable.
             whole: these frames hold all pages changed since the last checkpoint, in their newest form.
-            more: further calls with the same number bring the rest of this commit, nothing of the same store
-                between them. Wait for `flush` between them, else all of it is in memory.
         """
         if self.failed is not None:
             raise errors.StorageFailed(*self.failed.args) from self.failed
@@ -160,9 +160,10 @@ class Journal:
             raise errors.StorageError("the journal is closed: nothing can be stored any more")
         if fields is not None and fields.name is not None and len(fields.name) > NAME_CHARS_MAX:
             fields = fields._replace(name=None)  # a name this long is never shown (NS-16)
-        size = sum(map(len, frames))
-        self._pending_bytes += size
-        self._committer.add(Commit(source, source.key, number, frames, size, fields, whole, more))
+        if frames_bytes is None:
+            frames_bytes = sum(map(len, frames))
+        self._pending_bytes += frames_bytes
+        self._committer.add(Commit(source, source.key, number, frames, frames_bytes, fields, whole))
 
     def checkpointed(self, source: Source, number: int) -> None:
         """
@@ -247,10 +248,9 @@ class Journal:
             self._sources[commit.key] = commit.source
             if commit.fields is not None:
                 telling.append(commit)
-            if not commit.more:
-                durable[commit.key] = (commit.source, commit.number)
-                if commit.whole:
-                    self._ledger.finish_whole(commit.key)
+            durable[commit.key] = (commit.source, commit.number)
+            if commit.whole:
+                self._ledger.finish_whole(commit.key)
         if telling and self.listener is not None:
             self._let_hear(self.listener, telling, outcome)
         return durable

@@ -57,11 +57,6 @@ class Writer:
         self._segment: Segment | None = None
         self._sequence = 0
         self._durable = 0
-        self._unfinished: dict[bytes, tuple[int, int]] = {}
-        """
-        Stores whose last record was a piece with more to follow: the commit's number, and how many were
-        written.
-        """
 
     def write(self, commits: Sequence[Commit]) -> Outcome:
         """
@@ -78,8 +73,6 @@ class Writer:
             # Of the batch that failed any part may be written. The next one goes to the same place with the
             # same sequence, and what shows behind it has no right checksum.
             outcome.error = error
-            for commit in commits[outcome.done :]:
-                self._unfinished.pop(commit.key, None)
         for segment in unsynced:
             self._disk.datasync(segment.fd)
             if segment is not self._segment:
@@ -99,11 +92,10 @@ class Writer:
         room = self._room()
         begun = 0
         for index, commit in enumerate(commits):
-            _, key, number, frames, frames_bytes, fields, whole, more = commit
-            piece = self._pieces_written(key, number) if self._unfinished else 0
+            _, key, number, frames, frames_bytes, fields, whole = commit
             is_here = False  # a piece of this commit is in the batch at hand
-            for part, size, last in (
-                ((frames, frames_bytes, True),) if frames_bytes <= self._piece_bytes else self._cut(commit)
+            for piece, (part, size, last) in enumerate(
+                (([*frames], frames_bytes, True),) if frames_bytes <= self._piece_bytes else self._cut(commit)
             ):
                 needed = record_size(key, fields, size)
                 if batch.size_bytes + needed > room:
@@ -117,26 +109,18 @@ class Writer:
                         self._next_segment(outcome, unsynced)
                     room = self._room()
                     assert HEADER_BYTES + needed <= room, f"a record of {needed:,} bytes fits into no segment"
-                unfinished = more or not last
                 batch.add(
                     key,
                     number,
                     part,
                     piece=piece,
-                    more=unfinished,
+                    more=not last,
                     whole=whole,
-                    fields=None if unfinished else fields,
+                    fields=fields if last else None,
                 )
                 is_here = True
-                piece += 1
-            if more:
-                self._unfinished[key] = (number, piece)
         self._put(batch, outcome, unsynced, begun, len(commits) - 1)
         outcome.done = len(commits)
-
-    def _pieces_written(self, key: bytes, number: int) -> int:
-        unfinished, pieces = self._unfinished.pop(key, (0, 0))
-        return pieces if unfinished == number else 0
 
     def _room(self) -> int:
         """How large a batch may be here."""
