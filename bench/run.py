@@ -46,6 +46,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Perdure beside workerd.")
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter turns")
+    parser.add_argument(
+        "--large", action="store_true", help="growth to 1,000,000 objects and 1 GB too (10 GB, 10 minutes)"
+    )
     parser.add_argument("--turns", type=int, help="measurements of each side (3; quick: 1)")
     parser.add_argument("--seconds", type=float, help="of each measurement (3; quick: 1)")
     parser.add_argument("--no-pin", action="store_true", help="leave the choice of cores to the system")
@@ -70,6 +73,7 @@ def main() -> None:
             found,
             folder,
             quick=asked.quick,
+            large=asked.large,
             turns=asked.turns or (1 if asked.quick else 3),
             seconds=asked.seconds or (1 if asked.quick else 3),
             pin=not asked.no_pin,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from _lib.servers import HERE, Perdure, Server, Workerd
 from _lib.table import Row
@@ -47,17 +48,19 @@ class Bench:
 
     Attributes:
         quick: fewer turns, shorter, smaller; for a look, not for a number to keep.
+        large: also what takes minutes to make.
         turns: how often each side is measured; which side begins changes with each turn.
         seconds: how long a load lasts.
         server_core, load_core: the cores both servers and the load are bound to; None on one core, or unpinned.
     """
 
     def __init__(
-        self, tools: Tools, folder: Path, *, quick: bool, turns: int, seconds: float, pin: bool
+        self, tools: Tools, folder: Path, *, quick: bool, large: bool, turns: int, seconds: float, pin: bool
     ) -> None:
         self.tools = tools
         self.folder = folder
         self.quick = quick
+        self.large = large
         self.turns = turns
         self.seconds = seconds
         cores = sorted(os.sched_getaffinity(0))
@@ -90,16 +93,26 @@ class Bench:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder = disk
 
-    def perdure(self, *, idle_s: float | None = None, command_line: bool = False) -> Perdure:
-        return Perdure(self.place(), self.server_core, idle_s=idle_s, command_line=command_line)
+    def perdure(self, *, pinned: bool = True, **options: Any) -> Perdure:
+        """Make a server of ours, not started; *options* are those of `Perdure`."""
+        return Perdure(self.place(), self.server_core if pinned else None, **options)
 
-    def workerd(self, *, idle_s: float | None = None) -> Workerd:
-        return Workerd(self.place(), self.server_core, self.tools.workerd, idle_s=idle_s)
+    def workerd(self, *, pinned: bool = True, idle_s: float | None = None) -> Workerd:
+        """Make a server of theirs, not started."""
+        core = self.server_core if pinned else None
+        return Workerd(self.place(), core, self.tools.workerd, idle_s=idle_s)
 
     @contextmanager
-    def both(self, *, idle_s: float | None = None) -> Iterator[tuple[Server, Server]]:
-        """Run Perdure and workerd, each on storage of its own; with *idle_s* objects stay in memory so long."""
-        with self.running(self.perdure(idle_s=idle_s), self.workerd(idle_s=idle_s)) as (ours, theirs):
+    def both(
+        self, *, pinned: bool = True, idle_s: float | None = None, **options: Any
+    ) -> Iterator[tuple[Server, Server]]:
+        """
+        Run Perdure, with *options* of its own, and workerd, each on storage of its own.
+
+        With *idle_s* objects stay in memory so long; *pinned*: both share one core.
+        """
+        perdure = self.perdure(pinned=pinned, idle_s=idle_s, **options)
+        with self.running(perdure, self.workerd(pinned=pinned, idle_s=idle_s)) as (ours, theirs):
             yield ours, theirs
 
     @contextmanager

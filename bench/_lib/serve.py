@@ -1,11 +1,13 @@
 """
-`perdure serve bench/_lib/app.py` without its line for each request, and with an idle time of one's choice.
+`perdure serve bench/_lib/app.py` without its line for each request: the same server, limits and runtime, in the same
+order.
 
-`python serve.py PORT DATA [IDLE_S]`: the same server, limits and runtime, in the same order.
+`python serve.py PORT DATA [--idle SECONDS] [--keep-journal]`
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from perdure._cli.host import ease_collector, tune
@@ -20,11 +22,13 @@ from perdure._http.responder import Responder  # noqa: E402
 from perdure._http.server import Server, bind, run  # noqa: E402
 
 
-async def main(port: int, data: str, idle_s: float) -> None:
-    sockets = bind("127.0.0.1", port)
-    runtime = Runtime([Plain, Item], worker=Default, data=data, idle_s=idle_s)
+async def main(asked: argparse.Namespace) -> None:
+    sockets = bind("127.0.0.1", asked.port)
+    runtime = Runtime([Plain, Item], worker=Default, data=asked.data, idle_s=asked.idle)
     server = Server(Responder(runtime.handle), sockets=sockets, drain_s=5.0)
     await runtime.start()
+    if asked.keep_journal:
+        keep_journal(runtime)
     ease_collector()
     try:
         await server.run()
@@ -32,6 +36,18 @@ async def main(port: int, data: str, idle_s: float) -> None:
         await runtime.stop(drain_s=5.0)
 
 
+def keep_journal(runtime: Runtime) -> None:
+    """Let no checkpoint take anything out of the journal, so that a kill finds it full."""
+    assert runtime._host is not None
+    storage = runtime._host.storage
+    storage.journal.on_pressure = None
+    storage.checkpoint_frames = sys.maxsize
+
+
 if __name__ == "__main__":
-    port, data, *idle = sys.argv[1:]
-    run(main(int(port), data, float(idle[0]) if idle else IDLE_EVICTION_S))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("data")
+    parser.add_argument("--idle", type=float, default=IDLE_EVICTION_S)
+    parser.add_argument("--keep-journal", action="store_true")
+    run(main(parser.parse_args()))

@@ -53,6 +53,8 @@ class Server:
     """A process that answers on `port`; what it prints goes to a file beside its storage."""
 
     name = ""
+    probe = "/none/-/-"
+    """What is asked for to see that it answers."""
 
     def __init__(self, folder: Path, core: int | None) -> None:
         self.folder = folder
@@ -102,7 +104,7 @@ class Server:
                 if time.monotonic() > end_s:
                     raise SystemExit(f"{self.name} does not answer:\n{self.output}") from None
                 time.sleep(0.002)
-        self.get("/none/-/-")
+        self.get(self.probe)
 
     @property
     def output(self) -> str:
@@ -151,18 +153,29 @@ class Perdure(Server):
     name = "perdure"
 
     def __init__(
-        self, folder: Path, core: int | None, *, idle_s: float | None = None, command_line: bool = False
+        self,
+        folder: Path,
+        core: int | None,
+        *,
+        idle_s: float | None = None,
+        command_line: bool = False,
+        keep_journal: bool = False,
     ) -> None:
         super().__init__(folder, core)
         self._idle_s = idle_s
         self._command_line = command_line
+        self._keep_journal = keep_journal
 
     def command(self) -> Sequence[str]:
         if self._command_line:
             words = [sys.executable, "-m", "perdure", "serve", str(HERE / "app.py")]
             return [*words, "--port", str(self.port), "--data", str(self.storage)]
-        idle = [] if self._idle_s is None else [str(self._idle_s)]
-        return [sys.executable, str(HERE / "serve.py"), str(self.port), str(self.storage), *idle]
+        words = [sys.executable, str(HERE / "serve.py"), str(self.port), str(self.storage)]
+        if self._idle_s is not None:
+            words += ["--idle", str(self._idle_s)]
+        if self._keep_journal:
+            words.append("--keep-journal")
+        return words
 
 
 class Workerd(Server):
