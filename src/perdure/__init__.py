@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace, ObjectInfo, ObjectList
     from perdure.outgoing import fetch
+    from perdure.outgoing_websockets import connect_websocket
     from perdure.runtime import Runtime
     from perdure.runtime_thread import RuntimeThread
     from perdure.sql import Row, SqlCursor, SqlStorage
@@ -87,6 +88,7 @@ __all__ = [
     "WebSocketRequestResponsePair",
     "WorkerEntrypoint",
     "confirmed",
+    "connect_websocket",
     "env",
     "fetch",
     "value",
@@ -104,6 +106,7 @@ _HOMES = {
     "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut WebSocketError",
     "namespace": "DurableObjectId DurableObjectStub Namespace ObjectInfo ObjectList",
     "outgoing": "fetch",
+    "outgoing_websockets": "connect_websocket",
     "runtime": "Runtime",
     "runtime_thread": "RuntimeThread",
     "sql": "Row SqlCursor SqlStorage",

@@ -14,9 +14,10 @@ from weakref import WeakKeyDictionary
 
 from perdure._web.body import Body
 from perdure._web.headers import from_wire, to_wire
-from perdure._web.response import NULL_BODY_STATUSES, make_response
+from perdure._web.response import NULL_BODY_STATUSES, asks_for_websocket, make_response
 from perdure.context import confirmed
 from perdure.errors import Disconnected
+from perdure.outgoing_websockets import upgrade
 from perdure.web import Request, Response, follow
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ async def fetch(input: Request | str, **init: Any) -> Response:
 
     Keyword arguments are those of `Request`: `method`, `headers`, `body`, `redirect`. The response comes as
     soon as its head is there; its body arrives as it is read, decoded if it was compressed. A streamed request
-    body is sent to its end before that.
+    body is sent to its end before that. With the header `Upgrade: websocket` the response carries `websocket`, if the
+    server grants one.
 
     Raises:
         Disconnected: no connection, or it broke (`retryable`).
@@ -63,6 +65,8 @@ async def fetch(input: Request | str, **init: Any) -> Response:
 
 async def send(request: Request) -> Response:
     """Send exactly this request, as soon as the running object's writes are durable."""
+    if asks_for_websocket(request):
+        return await upgrade(request)
     client = _client()
     await confirmed()
     try:

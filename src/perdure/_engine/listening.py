@@ -64,7 +64,7 @@ class Listening:
         self._answers_close = answers_close
         if live is None:
             self._context = contextvars.copy_context()
-        else:
+        elif self._end.url is None:  # a connection of ours keeps the object by its task, for so long (WS-32)
             roster_of(live).standard.add(self._end)
         self._end.heard_by(self, STANDARD)
 

@@ -6,26 +6,19 @@ what the end says becomes messages. A connection has two tasks, as ASGI wants it
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import deque
 from typing import Any, Final
 
-from perdure._base.limits import WEBSOCKET_BUFFER_BYTES, WEBSOCKET_BUFFER_S, WEBSOCKET_BURST
 from perdure._http.convert import Message, Receive, Scope, Send, raw_path, to_request
 from perdure._http.handshake import OWN_FIELDS
 from perdure._http.head import response_fields, shown_path
 from perdure._http.responder import ClientGone, Responder
-from perdure._sockets.end import End, Peer
-from perdure._sockets.rules import DISCONNECTED, TOO_SLOW, TRY_AGAIN_LATER
+from perdure._sockets.carrier import Carrier
+from perdure._sockets.end import End
 from perdure.web import BodyError, Request, Response
 from perdure.websockets import take_end
 
-log = logging.getLogger("perdure.http")
-
 CAN_REFUSE: Final = "websocket.http.response"
 """The extension of servers that can answer a handshake with a response."""
-INTERNAL_ERROR: Final = 1011
 
 
 async def serve_websocket(scope: Scope, receive: Receive, send: Send, responder: Responder) -> None:
@@ -110,123 +103,28 @@ class _Handshake:
             raise ClientGone from error
 
 
-class _Connection:
-    """The client's side of a connection that the application has taken (`Peer`)."""
+class _Connection(Carrier):
+    """The client's side of a connection that the application has taken."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
-        self.peer: Peer | None = None
+        super().__init__()
         self._receive = receive
         self._send = send
-        self._unsent: deque[Message] = deque()
-        self._unsent_bytes = 0
-        self._full_since_s: float | None = None
-        self._something = asyncio.Event()  # to be sent
-        self._may_read = asyncio.Event()
-        self._may_read.set()
-        self._is_closed = False  # nothing more is to be sent
 
-    async def run(self, end: End) -> None:
-        """Carry messages until one side is gone."""
-        writer = asyncio.create_task(self._write())
-        end.couple(self)
-        if self.peer is None:
-            self.take_loss()
-        try:
-            await self._read()
-        finally:
-            writer.cancel()
-            await asyncio.wait([writer])
-            peer, self.peer = self.peer, None
-            if peer is not None:
-                peer.take_loss()
+    async def receive(self) -> str | bytes | tuple[int | None, str] | None:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            code = message.get("code", 1005)
+            return None if code == 1006 else (None if code == 1005 else code, message.get("reason") or "")
+        text: str | None = message.get("text")
+        data: str | bytes = message["bytes"] if text is None else text
+        return data
 
-    async def _read(self) -> None:
-        while True:
-            await self._may_read.wait()
-            message = await self._receive()
-            if message["type"] == "websocket.disconnect":
-                self._is_closed = True
-                code = message.get("code", 1005)
-                peer, self.peer = self.peer, None
-                if peer is None:
-                    return
-                if code == 1006:
-                    peer.take_loss(DISCONNECTED)
-                else:  # the server has answered it
-                    peer.take_close(None if code == 1005 else code, message.get("reason") or "")
-                return
-            text = message.get("text")
-            if self.peer is not None:
-                self.peer.take(message["bytes"] if text is None else text)
+    async def send(self, data: str | bytes) -> None:
+        await self._send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
 
-    async def _write(self) -> None:
-        while True:
-            await self._something.wait()
-            self._something.clear()
-            while self._unsent:
-                message = self._unsent.popleft()
-                try:
-                    await self._send(message)
-                except Exception as error:  # the client has gone: `_read` hears of it
-                    log.debug("a WebSocket message was not sent: %s", error)
-                    self._unsent.clear()
-                    return
-                self._unsent_bytes -= _size(message)
-                if self._unsent_bytes <= WEBSOCKET_BUFFER_BYTES:
-                    self._full_since_s = None
-
-    def _put(self, message: Message) -> None:
-        self._unsent.append(message)
-        self._unsent_bytes += _size(message)
-        self._something.set()
-        if self._full_since_s is None and self._unsent_bytes > WEBSOCKET_BUFFER_BYTES:
-            self._full_since_s = asyncio.get_running_loop().time()
-
-    def _has_room(self) -> bool:
-        since_s = self._full_since_s
-        return since_s is None or (
-            asyncio.get_running_loop().time() - since_s < WEBSOCKET_BUFFER_S
-            and self._unsent_bytes < WEBSOCKET_BUFFER_BYTES * WEBSOCKET_BURST
-        )
-
-    # --- the application's end (Peer) -----------------------------------------------------------------
-
-    def take(self, data: str | bytes) -> None:
-        if self._is_closed:
-            return
-        if not self._has_room():
-            reason = TOO_SLOW.format(max=WEBSOCKET_BUFFER_BYTES)
-            log.warning("a WebSocket was closed with 1013: %s", reason)
-            peer, self.peer = self.peer, None
-            self.take_close(TRY_AGAIN_LATER, reason)
-            if peer is not None:
-                peer.take_loss(reason, TRY_AGAIN_LATER)
-        elif isinstance(data, str):
-            self._put({"type": "websocket.send", "text": data})
-        else:
-            self._put({"type": "websocket.send", "bytes": data})
-
-    def take_close(self, code: int | None, reason: str) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._put({"type": "websocket.close", "code": code or 1000, "reason": reason})
-
-    def take_loss(self, reason: str = DISCONNECTED, code: int = 1006) -> None:
-        self.peer = None
-        self.take_close(INTERNAL_ERROR, reason)  # ASGI has no way to say nothing
-
-    def take_error(self, error: Exception) -> None:
-        self.take_loss(str(error))
-
-    def hold(self) -> None:
-        self._may_read.clear()
-
-    def go_on(self) -> None:
-        self._may_read.set()
-
-
-def _size(message: Message) -> int:
-    return len(message.get("text") or message.get("bytes") or "")
+    async def send_close(self, code: int | None, reason: str) -> None:
+        await self._send({"type": "websocket.close", "code": code or 1000, "reason": reason})
 
 
 async def _no_body() -> Any:

@@ -13,6 +13,7 @@ from perdure.errors import PerdureError
 
 NEVER_SENT: Final = frozenset({1004, 1005, 1006, 1015})
 """Codes that only tell what happened, or mean nothing yet: no Close frame carries them (RFC 6455, 7.4.1)."""
+INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 RESTARTING: Final = "The server is restarting. Connect again."
 TRY_AGAIN_LATER: Final = 1013
