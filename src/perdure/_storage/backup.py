@@ -40,6 +40,8 @@ _OBJECTS_AT_A_TIME: Final = 32
 """Held together: so many descriptors, and a few milliseconds of the loop."""
 _ROWS: Final = "SELECT namespace, id, changed_in FROM object WHERE (namespace, id) > (?, ?) ORDER BY namespace, id LIMIT 1000"
 _DROP: Final = "DELETE FROM object WHERE namespace = ? AND id = ?"
+_CLEAR_ALARM: Final = "DELETE FROM alarm WHERE key = ?"
+_SET_ALARM: Final = "INSERT INTO alarm VALUES (?, ?, ?)"
 _FORMAT_AT: Final = 18
 _WAL: Final = b"\2\2"
 
@@ -103,6 +105,8 @@ class _Backup:
         self.base = 0
         self.copied = self.copied_bytes = self.removed = self.done = 0
         self.gone: list[tuple[str, bytes]] = []
+        self.alarms: list[tuple[bytes, tuple[int, bytes | None] | None]] = []
+        """Of the objects copied, as of the commits copied, which may be later than what the catalog's copy has."""
         self.folders: set[str] = set()
 
     async def run(self, incremental: bool) -> BackupResult:
@@ -152,7 +156,9 @@ class _Backup:
                     snapshot = held.enter_context(hold(self.engine, key))
                 except StorageError:  # deleted since
                     self.gone.append((namespace, object_id))
+                    self.alarms.append((key, None))
                 else:
+                    self.alarms.append((key, self.engine.catalog.alarm(key)))
                     snapshots.append((self.target.store(key), snapshot))
             await in_thread(lambda: self._do_copy(snapshots))
 
@@ -230,6 +236,10 @@ class _Backup:
         with PlainFile(copy, writable=True) as catalog:
             for namespace, object_id in self.gone:
                 catalog.run(_DROP, (namespace, object_id))
+            for key, alarm in self.alarms:
+                catalog.run(_CLEAR_ALARM, (key,))
+                if alarm is not None:
+                    catalog.run(_SET_ALARM, (key, *alarm))
             self._remove_others(catalog)
         fd = disk.open(copy)
         try:

@@ -115,6 +115,7 @@ _CLEAR_ALL: Final = own("DELETE FROM alarm WHERE key > ? AND key < ?")
 _DUE: Final = own(
     "SELECT key, due_at_ms, name FROM alarm WHERE (due_at_ms, key) > (?, ?) ORDER BY due_at_ms, key LIMIT ?"
 )
+_ALARM_OF: Final = own("SELECT due_at_ms, name FROM alarm WHERE key = ?")
 _BEHIND_SLASH: Final = b"0"
 _BEHIND_ALL_NAMES: Final = b"\xff"  # no byte of UTF-8
 
@@ -386,6 +387,13 @@ class Catalog:
         if database is None or database.run(_HAS_ALARMS).fetchone() is None:
             return []
         return [(key, due_ms, _name(name)) for key, due_ms, name in _fetch(database, _DUE, (*after, limit))]
+
+    def alarm(self, key: bytes) -> tuple[int, bytes | None] | None:
+        """Return the alarm of the object whose store is *key*, as of its last durable commit: time and stored name."""
+        database = self._reading()
+        if database is None or database.run(_HAS_ALARMS).fetchone() is None:
+            return None
+        return next(iter(_fetch(database, _ALARM_OF, (key,))), None)
 
     def _reading(self) -> Database | None:
         """Return the database with everything heard in it; None while it has no table."""

@@ -58,6 +58,12 @@ def own(sql: str) -> str:
     return f"/*{_TOKEN}*/ {sql}"
 
 
+def is_made_by(create: str, sql: str | None) -> bool:
+    """Tell whether a schema's entry *sql* is what our statement *create* makes, in whatever spacing."""
+    ours = create.partition("*/")[2].replace("IF NOT EXISTS ", "")
+    return sql is not None and "".join(sql.split()).lower() == "".join(ours.split()).lower()
+
+
 _BEGIN: Final = own("BEGIN")
 _COMMIT: Final = own("COMMIT")
 _ROLLBACK: Final = own("ROLLBACK")
@@ -93,6 +99,7 @@ class PlainFile:
     """
 
     def __init__(self, path: str, *, writable: bool = False) -> None:
+        self.path = path
         flags = apsw.SQLITE_OPEN_READWRITE if writable else apsw.SQLITE_OPEN_READONLY
         try:
             self._connection = apsw.Connection(path, flags=flags)

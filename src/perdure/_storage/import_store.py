@@ -13,10 +13,10 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from perdure._storage import kv, metadata
 from perdure._storage.authorizer import VIRTUAL_TABLES, is_reserved
 from perdure._storage.database import PlainFile
 from perdure._storage.files import is_inside
-from perdure._storage.kv import is_table
 from perdure._storage.layout import SYNCED_MODE
 from perdure._storage.snapshot import in_thread, to_the_end
 from perdure.errors import ObjectReset, SqlError, StorageError
@@ -39,7 +39,7 @@ async def import_store(
     """
     Replace all that the object stores by the database in *source_path*, durably; returns its size in bytes.
 
-    An instance in memory is reset. `_cf_KV` in the file are the object's keys and values.
+    An instance in memory is reset. `_cf_KV` in the file are the object's keys and values, `_cf_METADATA` has its alarm.
 
     Args:
         name: the object's name, where it is known.
@@ -51,8 +51,8 @@ async def import_store(
     token = secrets.token_hex(8)
     new = engine.layout.replacement(key, token)
     try:
-        size_bytes = await in_thread(lambda: _prepare(engine, key, source_path, new))
-        await to_the_end(_take_place(engine, key, token, name))
+        size_bytes, alarm_ms = await in_thread(lambda: _prepare(engine, key, source_path, new))
+        await to_the_end(_take_place(engine, key, token, name, alarm_ms))
     except BaseException:
         if engine.journal.failed is None:  # else the record may be durable all the same
             engine.disk.unlink(new)
@@ -60,7 +60,9 @@ async def import_store(
     return size_bytes
 
 
-async def _take_place(engine: StorageEngine, key: bytes, token: str, name: str | None) -> None:
+async def _take_place(
+    engine: StorageEngine, key: bytes, token: str, name: str | None, alarm_ms: int | None
+) -> None:
     store = engine.store(key)
     while store.is_reserved:
         await asyncio.sleep(_LOOK_S)  # another import
@@ -73,7 +75,7 @@ async def _take_place(engine: StorageEngine, key: bytes, token: str, name: str |
                 engine.release(store)
             else:
                 await asyncio.sleep(_LOOK_S)  # a commit, a checkpoint or a snapshot is on its way
-        store.append_replacement(token, name)
+        store.append_replacement(token, name, alarm_ms)
         await store.gate.wait(store.number)
         store.replace_file(engine.layout.replacement(key, token))
         await _sync_names(engine, store)
@@ -100,8 +102,8 @@ async def _sync_names(engine: StorageEngine, store: Store) -> None:
 # --- the file -------------------------------------------------------------------------------------------
 
 
-def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> int:
-    """Check the file and copy it to *new*, synced. For a thread."""
+def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> tuple[int, int | None]:
+    """Check the file and copy it to *new*, synced; return its size in bytes and its alarm. For a thread."""
     disk = engine.disk
     if is_inside(source, engine.layout.root):
         raise StorageError(f"{source} belongs to this data folder: export the object, and import that.")
@@ -111,6 +113,7 @@ def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> int:
     try:
         with PlainFile(source) as database:
             _check(database, source)
+            alarm_ms = metadata.alarm_in(database)
             database.copy_to(new)
     except SqlError as error:
         raise StorageError(f"{source} cannot be imported: {error}.") from error
@@ -124,7 +127,7 @@ def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> int:
     # Before the record that names it. A store's folders may have been made without a sync, so all of them.
     for folder in engine.layout.store_folders(key):
         disk.sync_folder(folder)
-    return disk.size(new) or 0
+    return disk.size(new) or 0, alarm_ms
 
 
 def _check_wal(disk: Disk, source: str) -> None:
@@ -155,7 +158,9 @@ def _check(database: PlainFile, source: str) -> None:
             f"{source} stores text as {encoding}; an object's database is UTF-8. Dump it, and load the dump into a new file."
         )
     for kind, name, sql in database.run("SELECT type, name, sql FROM sqlite_schema"):
-        if is_reserved(name) and not (kind == "table" and is_table(name, sql)):
+        if is_reserved(name) and not (
+            kind == "table" and (kv.is_table(name, sql) or metadata.is_table(name, sql))
+        ):
             raise StorageError(
                 f"{source} has a {kind} {name!r}: names that begin with _cf_ belong to the runtime."
             )

@@ -12,7 +12,7 @@ from typing import Final, cast
 from weakref import ref
 
 from perdure._base import limits
-from perdure._storage.database import BaseCursor, Database, Error, own, translate
+from perdure._storage.database import BaseCursor, Database, Error, is_made_by, own, translate
 from perdure._storage.keyrange import KeyRange
 from perdure._storage.store import Store
 from perdure.errors import StorageError
@@ -47,11 +47,8 @@ _LIST = {
 
 
 def is_table(name: str, sql: str) -> bool:
-    """Tell whether this entry of a schema is the hidden table, in whatever spacing."""
-    return (
-        name == "_cf_KV"
-        and "".join(sql.split()).lower() == "".join(_CREATE.partition("*/")[2].split()).lower()
-    )
+    """Tell whether this entry of a schema is the hidden table."""
+    return name == "_cf_KV" and is_made_by(_CREATE, sql)
 
 
 def exists(store: Store, database: Database) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from perdure._storage.database import Database, Error, own, translate
+from perdure._storage.database import Database, Error, PlainFile, is_made_by, own, translate
+from perdure.errors import StorageError
 
 if TYPE_CHECKING:
     from perdure._storage.store import Store
@@ -20,6 +21,23 @@ _CREATE: Final = own("CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMA
 _GET: Final = own("SELECT value FROM _cf_METADATA WHERE key = ?")
 _PUT: Final = own("INSERT INTO _cf_METADATA VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
 _DELETE: Final = own("DELETE FROM _cf_METADATA WHERE key = ?")
+
+
+def is_table(name: str, sql: str) -> bool:
+    """Tell whether this entry of a schema is the hidden table."""
+    return name == "_cf_METADATA" and is_made_by(_CREATE, sql)
+
+
+def alarm_in(file: PlainFile) -> int | None:
+    """Return the alarm of a database file that no store has open."""
+    if next(file.rows(_EXISTS), None) is None:
+        return None
+    row = next(file.rows(_GET, (_ALARM,)), None)
+    if row is None:
+        return None
+    if not isinstance(row[0], int):
+        raise StorageError(f"{file.path}: the alarm in _cf_METADATA is {row[0]!r}, which is no time.")
+    return row[0]
 
 
 def read_alarm(database: Database) -> int | None:

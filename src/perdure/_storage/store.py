@@ -541,11 +541,14 @@ class Store:
         """Whether nobody uses it, and nothing of it is on its way."""
         return self.owner is None and self.is_durable and self.can_close and not self.pins
 
-    def append_replacement(self, token: str, name: str | None) -> None:
-        """Commit that the file `Layout.replacement` of *token* is the object's; `replace_file` when that is durable."""
+    def append_replacement(self, token: str, name: str | None, alarm_ms: int | None) -> None:
+        """
+        Commit that the file `Layout.replacement` of *token*, with this alarm, is the object's; `replace_file` when that is
+        durable.
+        """
         self.close()
         number = self.number + 1
-        fields = Fields(name=name, used_s=self.engine.now_s(), replaced=token)
+        fields = Fields(name=name, used_s=self.engine.now_s(), replaced=token, alarm_ms=alarm_ms)
         self.gate.issue(number)
         self.engine.journal.append(self, number, [], fields=fields)
         self.number = number

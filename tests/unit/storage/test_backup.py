@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from support.inside import Unsynced, until
 from support.stores import an_engine, owned, write
 
-from perdure._storage import kv
+from perdure._storage import kv, metadata
 from perdure._storage.backup import BackupResult, backup
 from perdure._storage.delete import delete_store
 from perdure._storage.engine import StorageEngine
 from perdure._storage.journal.recovery import recover
 from perdure._storage.layout import Layout
 from perdure._storage.snapshot import Snapshot
+from perdure._storage.store import Store
 from perdure._storage.verify import verify
 from perdure.errors import DataFolderError, StorageError
 
@@ -270,3 +272,52 @@ async def test_a_folder_without_objects_has_a_backup(tmp_path: Path) -> None:
         assert await saved(engine, tmp_path / "backup") == (0, 0, 0)
     async with an_engine(tmp_path / "backup") as engine:
         assert engine.catalog.count() == 0
+
+
+async def test_alarms_of_a_backup_are_those_of_its_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where an object was copied later than the catalog: an alarm that the index lacked would never run."""
+    target = tmp_path / "backup"
+    async with an_engine() as engine:
+        stores = [owned(engine, number)[0] for number in range(4)]
+        for number, store in enumerate(stores):
+            await alarmed(store, None if number == 0 else 100 + number)
+        plain = Snapshot.copy
+        changed = False
+
+        def copy(snapshot: Snapshot, path: str, **options: bool) -> int:
+            nonlocal changed
+            if path.endswith("catalog.sqlite.new") and not changed:
+                changed = True
+                loop.call_soon_threadsafe(change.set)
+                assert done.wait(10)
+            return plain(snapshot, path, **options)
+
+        loop, change, done = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+        monkeypatch.setattr(Snapshot, "copy", copy)
+        copying = asyncio.ensure_future(backup(engine, str(target)))
+        await change.wait()
+        await alarmed(stores[0], 500)
+        await alarmed(stores[1], None)
+        await alarmed(stores[2], 50)
+        done.set()
+        await copying
+        monkeypatch.undo()
+    async with an_engine(target) as engine:
+        index = {key: due_ms for key, due_ms, _ in engine.catalog.alarms((-1, b""), 9)}
+        assert index == {
+            store.key: due_ms
+            for store in stores
+            if (due_ms := metadata.alarm(engine.store(store.key))) is not None
+        }
+        assert sorted(index.values()) == [50, 103, 500]
+
+
+async def alarmed(store: Store, due_ms: int | None) -> None:
+    """Set or clear the alarm of a store that has something else in it, too."""
+    if due_ms is None:
+        metadata.clear_alarm(store)
+    else:
+        metadata.set_alarm(store, due_ms)
+    await write(store, key=b"more")

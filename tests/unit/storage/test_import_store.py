@@ -14,7 +14,7 @@ from support.power import PowerDisk
 from support.recording_disk import PowerCut
 from support.stores import an_engine, owned, write
 
-from perdure._storage import kv
+from perdure._storage import kv, metadata
 from perdure._storage.backup import backup
 from perdure._storage.database import own
 from perdure._storage.export import export_store
@@ -270,3 +270,40 @@ async def test_damaged_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             await import_store(engine, KEY, str(tmp_path / "none"))
         assert kv.get(store, "key") == b"value"
+
+
+async def test_an_alarm_comes_back_with_its_object(tmp_path: Path) -> None:
+    """In its database and in the index; one that the file does not have is gone from both."""
+    file, plain = str(tmp_path / "out.sqlite"), a_file(tmp_path / "plain.sqlite")
+    async with an_engine() as engine:
+        store, _ = owned(engine)
+        metadata.set_alarm(store, 1000)
+        store.end_turn()
+        await store.gate.wait()
+        await export_store(engine, store.key, file)
+        await import_store(engine, store.key, plain)
+        assert engine.catalog.alarms((-1, b""), 9) == []
+        await import_store(engine, store.key, file)
+        assert engine.catalog.alarms((-1, b""), 9) == [(store.key, 1000, None)]
+        assert metadata.alarm(owned(engine)[0]) == 1000
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE _cf_METADATA (a)", "CREATE VIEW _cf_METADATA AS SELECT 1"]
+)
+async def test_a_hidden_table_must_be_ours(tmp_path: Path, statement: str) -> None:
+    """Else the runtime would run on what it did not make."""
+    async with an_engine() as engine:
+        store, _ = owned(engine)
+        with pytest.raises(StorageError, match="belong to the runtime"):
+            await import_store(engine, store.key, a_file(tmp_path / "bad.sqlite", statement))
+
+
+async def test_an_alarm_that_is_no_time_is_refused(tmp_path: Path) -> None:
+    """It could never run."""
+    table = "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)"
+    file = a_file(tmp_path / "bad.sqlite", table, "INSERT INTO _cf_METADATA VALUES (1, 'soon')")
+    async with an_engine() as engine:
+        store, _ = owned(engine)
+        with pytest.raises(StorageError, match="is 'soon', which is no time"):
+            await import_store(engine, store.key, file)
