@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ from operators import APP, Site
 from perdure import DurableObject, Runtime
 from perdure._admin import client, protocol
 from perdure._admin.address import NAME, address
-from perdure._admin.operations import Abort, Call, Evict, KvGet, Sql
+from perdure._admin.operations import Abort, Call, Evict, KvGet, Objects, Sql
 from perdure._base import limits
 from perdure._config.problem import ProblemsFound
 
@@ -33,6 +34,10 @@ class Thing(DurableObject):
     async def put(self, value):
         self.ctx.storage.kv["k"] = value
         return value
+
+    async def fail(self, text):
+        self.ctx.storage.kv["k"] = "v"
+        raise ValueError("half \udcff")
 
     async def wait(self):
         await asyncio.sleep(600)
@@ -252,6 +257,21 @@ def test_too_many_clients_are_told(running):
             connection.close()
     eventually(lambda: running.clients == 0, "the end of the connections")
     assert running.works()
+
+
+def test_half_a_character_in_a_name_or_an_error_does_not_keep_the_answer(running):
+    """No UTF-8 has it, and a Python program may."""
+
+    async def use():
+        with contextlib.suppress(ValueError):
+            await running.runtime.namespace(Thing).get_by_name("half \udcff").fail("half \udcff")
+
+    running.run(use())
+    with pytest.raises(ProblemsFound, match="half .udcff"):
+        running.ask(Call(class_name="Thing", name="a", method="fail", args=("x",)))
+    listed = running.ask(Objects(class_name="Thing"))["objects"]
+    assert "half \\udcff" in [one["name"] for one in listed]
+    assert "Thing(half \\udcff)" in running.ask(Evict(class_name="Thing"))["objects"]
 
 
 # --- start, stop, and what is in between ----------------------------------------------------------------

@@ -330,19 +330,19 @@ class Admin:
             for live in waiting:
                 if live.state in lifecycle.ALIVE and live.is_idle:
                     live.evict()
-                    evicted.append(live.label)
+                    evicted.append(leaf(live.label))
             waiting = [live for live in waiting if live.state in lifecycle.ALIVE]
             if self._host.loop.time() > end_s:
                 break
             if waiting:
                 await asyncio.sleep(_LOOK_S)
-        return {"objects": evicted, "busy": [live.label for live in waiting]}
+        return {"objects": evicted, "busy": [leaf(live.label) for live in waiting]}
 
     def _abort(self, operation: Abort) -> Answer:
         aborted = self._live(operation)
         for live in aborted:
             live.abort(ObjectReset(ABORTED))
-        return {"objects": [live.label for live in aborted]}
+        return {"objects": [leaf(live.label) for live in aborted]}
 
     def _live(self, operation: OfObjects) -> list[Live]:
         """Return the live objects that are meant."""

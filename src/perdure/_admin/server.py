@@ -22,6 +22,7 @@ from perdure._admin import protocol
 from perdure._admin.address import NAME, address, peer
 from perdure._admin.admin import Admin
 from perdure._base import limits
+from perdure._base.portrait import leaf
 from perdure._config.problem import ProblemsFound, as_json, refused
 
 log = logging.getLogger("perdure")
@@ -193,7 +194,16 @@ def _reply(work: asyncio.Task[Any]) -> protocol.Reply:
 
 
 def _failure(error: ProblemsFound) -> protocol.Failure:
-    return protocol.Failure([as_json(problem) for problem in error.problems])
+    return protocol.Failure([_sendable(as_json(problem)) for problem in error.problems])
+
+
+def _sendable(value: Any) -> Any:
+    """Return JSON data without the halves of characters that an application's error texts and names may have."""
+    if isinstance(value, dict):
+        return {key: _sendable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_sendable(item) for item in value]
+    return leaf(value)
 
 
 async def _send(writer: asyncio.StreamWriter, message: protocol.Reply) -> None:
