@@ -342,7 +342,7 @@ class DurableObjectStub:
         live: Live | None = self._live  # type: ignore[assignment]
         if live is None or live.state is lifecycle.EVICTED:
             try:
-                live = self.id._space.live(self.id._bytes, _visible(self.name))
+                live = self.id._space.live(self.id._bytes, visible(self.name))
             except PerdureError as error:
                 event.future.set_exception(for_caller(error))
                 return
@@ -530,7 +530,7 @@ def _check_routing(mode: str) -> None:
         raise ValueError(f"unknown routing_mode: {mode}")
 
 
-def _visible(name: str | None) -> str | None:
+def visible(name: str | None) -> str | None:
     """Return *name* if an object of it may see it (NS-16)."""
     if name is None or len(name) * 4 <= limits.OBJECT_NAME_VISIBLE_BYTES_MAX:
         return name

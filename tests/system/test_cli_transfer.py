@@ -1,4 +1,4 @@
-"""`perdure export`, `delete`, `verify` and `backup`: on a running server, and on a folder where nothing runs."""
+"""`perdure export`, `import`, `delete`, `verify` and `backup`: on a running server, and on a folder where nothing runs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_export_as_text_makes_the_same_database(site, tmp_path):
     database.close()
     assert rows(tmp_path / "again.sqlite") == ROWS
     assert sorted(os.listdir(tmp_path)) == ["again.sqlite", "out.sql"]
-    assert not list((site.folder / ".perdure").glob("export-*"))
+    assert not list((site.folder / ".perdure").glob("exported-*"))
 
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="no sqlite3 shell here")
@@ -84,7 +84,7 @@ def test_an_export_opens_in_the_sqlite3_shell(site, tmp_path):
         (None, 2, "where to? Give -o FILE"),
         ("missing/out.sqlite", 1, "error[cli/unwritable]"),
         ("missing/out.sql", 1, "error[cli/unwritable]"),
-        (".perdure/out.sqlite", 2, "is inside the data folder"),
+        (".perdure/out.sqlite", 1, "is inside the data folder"),
     ],
 )
 def test_an_export_that_cannot_be_written_is_told(site, output, code, words):
@@ -100,6 +100,57 @@ def test_exporting_an_object_that_is_not_there_makes_no_file(site, tmp_path):
         "export", "Counter", "nobody", "-o", tmp_path / "f.sqlite"
     )
     assert os.listdir(tmp_path) == []
+
+
+# --- import ---------------------------------------------------------------------------------------------
+
+
+def made(
+    path, text="CREATE TABLE item (id, name, body); INSERT INTO item VALUES (7, 'made elsewhere', NULL)"
+):
+    database = sqlite3.connect(path)
+    database.executescript(text)
+    database.close()
+    return path
+
+
+def test_an_export_is_imported_into_another_object(site, tmp_path):
+    """Tables, keys and values."""
+    site.ok("call", "Counter", "from", "fill")
+    site.ok("call", "Counter", "from", "hit", "3")
+    site.ok("export", "Counter", "from", "-o", tmp_path / "f.sqlite")
+    said = site.ok("import", "Counter", "into", tmp_path / "f.sqlite")
+    assert said.startswith("Counter(into) has what is in ")
+    assert site.json("sql", "Counter", "into", "SELECT count(*) AS n FROM item") == [{"n": 2}]
+    assert site.ok("call", "Counter", "into", "hit") == "4\n"
+    assert [one["name"] for one in site.json("objects", "--prefix", "into")["objects"]] == ["into"]
+
+
+def test_what_an_object_stores_is_never_replaced_silently(site, tmp_path):
+    """--yes says that it shall; then all of it is."""
+    path = made(tmp_path / "f.sqlite")
+    site.ok("call", "Counter", "there", "hit", "9")
+    assert "replace all that Counter(there) stores" in site.refused(
+        "import", "Counter", "there", path, code=2
+    )
+    assert site.ok("kv", "Counter", "there", "get", "n") == "9\n"
+    site.ok("import", "Counter", "there", path, "--yes")
+    assert site.json("sql", "Counter", "there", "SELECT id FROM item") == [{"id": 7}]
+    assert site.ok("call", "Counter", "there", "hit") == "1\n"
+
+
+def test_a_file_that_cannot_be_imported_is_told_and_changes_nothing(site, tmp_path):
+    """Damaged, no database, or not there."""
+    site.ok("call", "Counter", "sure", "hit")
+    (tmp_path / "text.sqlite").write_text("no database at all, however long it is" * 100)
+    (tmp_path / "empty.sqlite").write_text("")
+    made(tmp_path / "hidden.sqlite", "CREATE TABLE _cf_other (a)")
+    for name in ("text", "empty", "hidden"):
+        said = site.refused("import", "Counter", "sure", tmp_path / f"{name}.sqlite", "--yes")
+        assert "error[object/not-importable]" in said
+    said = site.refused("import", "Counter", "sure", tmp_path / "hiden.sqlite", "--yes")
+    assert 'did you mean "hidden.sqlite"?' in said
+    assert site.ok("kv", "Counter", "sure", "get", "n") == "1\n"
 
 
 # --- delete ---------------------------------------------------------------------------------------------
@@ -156,16 +207,19 @@ def test_deleting_what_is_not_there_is_told(site):
     assert "error[object/not-found]" in site.refused("delete", "Counter", "nobody", "--yes")
 
 
-def test_a_live_object_is_reset_when_it_is_deleted(site):
+@pytest.mark.parametrize("command", ["delete", "import"])
+def test_a_live_object_is_reset_when_its_data_goes(tmp_path, command):
     """Its callers hear of it."""
-    if site.server is None:
-        pytest.skip("nothing is live in a folder")
-    site.server.get("waiting")
-    call = in_thread(site.server.get, "wait")
-    site.server.wait_for("wait began")
-    site.ok("delete", "Counter", "waiting", "--yes")
-    assert call.result(30).status_code == 500
-    site.server.wait_for("The object was deleted")
+    site = Site(tmp_path)
+    with Perdure("serve", "--port", "0", cwd=tmp_path) as server:
+        assert server.get("waiting").text == "1"
+        call = in_thread(server.get, "wait")
+        server.wait_for("wait began")
+        file = [made(tmp_path / "f.sqlite")] if command == "import" else []
+        site.ok(command, "Counter", "waiting", *file, "--yes")
+        assert call.result(30).status_code == 500
+        server.wait_for("The object was deleted|was replaced by an import")
+        assert server.get("waiting").text == "1"
 
 
 # --- verify ---------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from perdure._admin.operations import (
     Delete,
     Evict,
     Export,
+    Import,
     KvDelete,
     KvGet,
     KvList,
@@ -44,16 +45,18 @@ from perdure._storage import inspection, kv
 from perdure._storage.backup import backup
 from perdure._storage.catalog import CatalogRow
 from perdure._storage.delete import delete_store
-from perdure._storage.export import export_store
+from perdure._storage.export import export_aside, export_store
+from perdure._storage.import_store import import_store
 from perdure._storage.keyrange import key_range
 from perdure._storage.store import Store
 from perdure._storage.verify import verify
-from perdure.errors import DataCloneError, ObjectReset, PerdureError, SqlError
-from perdure.namespace import Namespace, RpcProperty
+from perdure.errors import DataCloneError, ObjectReset, PerdureError, SqlError, StorageError
+from perdure.namespace import Namespace, RpcProperty, visible
 from perdure.transactions import SyncTransactionBlock
 
 T = TypeVar("T")
 
+EXISTS: Final = "object/exists"
 ABORTED: Final = "The object was aborted by an operator."
 _LOOK_S: Final = 0.02
 _NAMES_LOOKED_AT: Final = 200  # comparing takes some tens of microseconds each
@@ -70,6 +73,7 @@ class Admin:
     def __init__(self, host: Host, namespaces: Mapping[str, Namespace[Any]]) -> None:
         self._host = host
         self._namespaces = namespaces
+        self._verifying = asyncio.Lock()
 
     async def run(self, operation: AnyOperation, tell: Tell = lambda done, total, text: None) -> Answer:
         """
@@ -92,6 +96,8 @@ class Admin:
                     return await self._call(operation)
                 case Export():
                     return await self._export(operation)
+                case Import():
+                    return await self._import(operation)
                 case Delete():
                     return await self._delete(operation)
                 case Verify():
@@ -263,11 +269,43 @@ class Admin:
         return space.store_key(self._row(operation, space).id)
 
     async def _export(self, operation: Export) -> Answer:
-        key = self._store_key(operation)
+        engine, key = self._host.storage, self._store_key(operation)
+        path = operation.path
         try:
-            return {"size_bytes": await export_store(self._host.storage, key, operation.path)}
+            if path is None:
+                path = await export_aside(engine, key)
+            else:
+                await export_store(engine, key, path)
         except OSError as error:
-            raise _unwritable(operation.path, error) from None
+            raise refused(
+                "cli/unwritable",
+                f"{path or 'the data folder'} cannot be written: {error.strerror or error}",
+                help="where a server runs, it writes the file: it must be allowed to, and see the same folders",
+            ) from None
+        return {"path": path}
+
+    async def _import(self, operation: Import) -> Answer:
+        space = self._space(operation.class_name)
+        object_id, name = self._named(operation, space)
+        key = space.store_key(object_id)
+        if not operation.replace and self._host.storage.catalog.get(key) is not None:
+            raise refused(
+                EXISTS,
+                f"{space.class_name} has an object {operation.id if name is None else name!r} already",
+                help="--yes replaces all that it stores",
+            )
+        try:
+            return {
+                "size_bytes": await import_store(self._host.storage, key, operation.path, name=visible(name))
+            }
+        except StorageError as error:
+            raise refused("object/not-importable", str(error)) from None
+        except OSError as error:
+            raise refused(
+                "cli/unreadable",
+                f"{operation.path} cannot be imported: {error.strerror or error}",
+                help="where a server runs, it reads the file: it must be allowed to, and see the same folders",
+            ) from None
 
     async def _delete(self, operation: Delete) -> Answer:
         await delete_store(self._host.storage, self._store_key(operation))
@@ -281,7 +319,8 @@ class Admin:
             checked = done
             tell(done, total, "databases")
 
-        findings = await verify(self._host.storage, looked)
+        async with self._verifying:  # its copies have one place
+            findings = await verify(self._host.storage, looked)
         return {"checked": checked, "findings": [finding._asdict() for finding in findings]}
 
     async def _backup(self, operation: Backup, tell: Tell) -> Answer:
@@ -353,14 +392,6 @@ class Admin:
             return list(space.lives.values())
         live = space.lives.get(self._named(operation, space)[0])
         return [] if live is None else [live]
-
-
-def _unwritable(path: str, error: OSError) -> ProblemsFound:
-    return refused(
-        "cli/unwritable",
-        f"{path} cannot be written: {error.strerror or error}",
-        help="where a server runs, it writes the file: it must be allowed to, and see the same folders",
-    )
 
 
 def _names_near(space: Space, name: str) -> list[str]:

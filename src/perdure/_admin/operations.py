@@ -87,9 +87,26 @@ class Call(OfObject, tag="call", frozen=True, kw_only=True):
 
 
 class Export(OfObject, tag="export", frozen=True, kw_only=True):
-    """Write the database to a file, which the server's process makes; answers `size_bytes`."""
+    """
+    Write the database to a file, which the server's process makes; answers its `path`.
+
+    Without a path that is a file in the data folder, for whoever asked to read and to remove.
+    """
+
+    path: str | None = None
+
+
+class Import(OfObject, tag="import", frozen=True, kw_only=True):
+    """
+    Let the database in a file be what the object stores; answers `size_bytes`. A live object is reset.
+
+    Without `replace` it is refused (`object/exists`) when the object stores something already.
+    """
+
+    may_be_broken_off = False
 
     path: str
+    replace: bool = False
 
 
 class Delete(OfObject, tag="delete", frozen=True, kw_only=True):
@@ -138,6 +155,7 @@ AnyOperation = (
     | KvList
     | Call
     | Export
+    | Import
     | Delete
     | Verify
     | Backup

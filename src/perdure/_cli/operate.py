@@ -163,6 +163,22 @@ def export(options: RunOptions, class_name: str, name: str, id: bool, output: st
     return transfer.export(options, {"class_name": class_name, **_named(name, id)}, output)
 
 
+@on_folder("Let a file be what one object stores.")
+@class_name
+@name
+@click.argument("file", metavar="FILE")
+def import_(options: RunOptions, class_name: str, name: str, file: str, id: bool, yes: bool) -> int:
+    """
+    Let the database in FILE be what one object stores: a file that `perdure export` made, or any SQLite database.
+
+    An object that stores something already is replaced, all of it or nothing; that is asked first, unless --yes
+    is given. If it is live it is reset, and its callers hear so.
+    """
+    from perdure._cli import transfer
+
+    return transfer.import_(options, {"class_name": class_name, **_named(name, id)}, file, yes=yes)
+
+
 @on_folder("Delete one object and everything it stored.")
 @class_name
 @name
@@ -243,4 +259,4 @@ def doctor(options: RunOptions, json: bool) -> int:
     return implementation.doctor(options, as_json=json)
 
 
-COMMANDS = (objects, sql, kv, call, export, delete, evict, abort, verify, backup, doctor)
+COMMANDS = (objects, sql, kv, call, export, import_, delete, evict, abort, verify, backup, doctor)

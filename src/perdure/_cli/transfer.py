@@ -1,4 +1,4 @@
-"""`perdure export` and `perdure delete`: whole objects, out and away. (edge)"""
+"""`perdure export`, `import` and `delete`: whole objects, out, in and away. (edge)"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from perdure._admin.operations import Delete, Export
-from perdure._cli import exits, prepare, reach
+from perdure._admin.operations import Delete, Export, Import
+from perdure._cli import exits, reach
 from perdure._cli.options import RunOptions
 from perdure._cli.table import label, size_text
 from perdure._config.load import shown
-from perdure._config.problem import refused
+from perdure._config.problem import ProblemsFound, did_you_mean, refused
 
 STDOUT: Final = "-"
 
@@ -32,8 +32,6 @@ def export(options: RunOptions, target: dict[str, Any], output: str | None) -> i
             _dump(database, sys.stdout)
         return exits.OK
     path = pathlib.Path(output).absolute()
-    if path.resolve().is_relative_to(prepare.existing_folder(options).resolve()):
-        raise refused("usage/argument", f"{output} is inside the data folder", help="choose another folder")
     if path.suffix == ".sql":
         with (
             _exported(options, target) as database,
@@ -60,9 +58,8 @@ def _must_be_here(path: pathlib.Path) -> None:
 @contextlib.contextmanager
 def _exported(options: RunOptions, target: dict[str, Any]) -> Iterator[str]:
     """Give a database with what the object stores, in the data folder, which this and a server both may write."""
-    path = prepare.existing_folder(options) / f"export-{secrets.token_hex(8)}.sqlite"
+    path = pathlib.Path(reach.run(options, Export(**target))["path"])
     try:
-        reach.run(options, Export(path=str(path), **target))
         yield str(path)
     finally:
         path.unlink(missing_ok=True)
@@ -86,6 +83,23 @@ def _dump(database: str, file: Any) -> None:
 
     for line in dump_sql(database):
         file.write(line + "\n")
+
+
+def import_(options: RunOptions, target: dict[str, Any], file: str, *, yes: bool) -> int:
+    """Let *file* be what one object stores; return the exit code."""
+    path = pathlib.Path(file).absolute()
+    if not path.is_file():
+        siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise refused("cli/unreadable", f"there is no file {file}", hint=did_you_mean(path.name, siblings))
+    try:
+        answer = reach.run(options, Import(path=str(path), replace=yes, **target))
+    except ProblemsFound as error:
+        if error.problems[0].code != "object/exists":
+            raise
+        confirm(f"replace all that {label(target)} stores", yes=False)
+        answer = reach.run(options, Import(path=str(path), replace=True, **target))
+    print(f"{label(target)} has what is in {file}, {size_text(answer['size_bytes'])}")
+    return exits.OK
 
 
 def delete(options: RunOptions, target: dict[str, Any], *, yes: bool) -> int:

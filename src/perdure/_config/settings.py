@@ -44,7 +44,7 @@ class Setting:
 
 
 RUN = ("dev", "serve")
-OBJECT = ("sql", "kv", "call", "export", "delete", "evict", "abort")
+OBJECT = ("sql", "kv", "call", "export", "import", "delete", "evict", "abort")
 """Commands on one object, or on some."""
 FOLDER = ("objects", *OBJECT, "verify", "backup", "doctor")
 """Commands on a data folder, whether something runs there or not."""
@@ -88,7 +88,7 @@ SETTINGS: tuple[Setting, ...] = (
         metavar="FILE",
         short="-o",
     ),
-    _of_command("yes", bool, False, "Do it without asking.", ("delete",), short="-y"),
+    _of_command("yes", bool, False, "Do it without asking.", ("import", "delete"), short="-y"),
     _of_command("full", bool, False, "Copy everything, changed or not.", ("backup",)),
     _of_command("all", bool, False, "All live objects: of CLASS, or of every class.", ("evict", "abort")),
     _of_command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from perdure._storage.files import is_inside
@@ -40,3 +41,19 @@ async def export_store(engine: StorageEngine, key: bytes, target_path: str) -> i
 
     with hold(engine, key) as snapshot:
         return await in_thread(replace)
+
+
+async def export_aside(engine: StorageEngine, key: bytes) -> str:
+    """
+    Write the same to a new file in the data folder, not synced; returns its path. The caller removes it.
+
+    There whoever may ask for it may read it, and the server may write it, whatever folders each of them sees.
+    """
+    path = engine.layout.exported(secrets.token_hex(8))
+    with hold(engine, key) as snapshot:
+        try:
+            await in_thread(lambda: snapshot.copy(path, plain=True, synced=False))
+        except BaseException:
+            engine.disk.unlink(path)
+            raise
+    return path

@@ -7,6 +7,7 @@
     classes.json                                unique key of each class, applied migrations
     catalog.sqlite                              which objects there are; a store as theirs are
     catalog.notes                               what a log that is gone told of objects, for the catalog
+    exported-<token>.sqlite                     what `perdure export` makes a text of
     journal/<number>.seg                        the shared journal, oldest number first
     objects/<namespace>/<2 hex>/<64 hex>.sqlite one object's database (with `-wal` beside it while in use)
 
@@ -103,6 +104,10 @@ class Layout:
     def scratch(self) -> str:
         """A copy that is looked at."""
         return f"{self.root}/scratch.sqlite"
+
+    def exported(self, token: str) -> str:
+        """A copy of an object that somebody is to make something of, and to remove."""
+        return f"{self.root}/exported-{token}.sqlite"
 
     @property
     def journal(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from support.stores import an_engine, owned, write
 
 from perdure._storage.dump import dump_sql
-from perdure._storage.export import export_store
+from perdure._storage.export import export_aside, export_store
 from perdure.errors import SqlError, StorageError
 
 CONTENT = (
@@ -108,6 +108,24 @@ async def test_no_object_no_file(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="There is no object"):
             await export_store(engine, store.key, str(tmp_path / "out.sqlite"))
         assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_export_aside_is_the_same_in_the_data_folder() -> None:
+    """Each in a file of its own; of an object that is not there, none."""
+    async with an_engine() as engine:
+        store, _ = owned(engine)
+        await write(store, *CONTENT, key=b"value")
+        one, other = [Path(await export_aside(engine, store.key)) for _ in range(2)]
+        assert one != other
+        assert one.parent == other.parent == Path(engine.layout.root)
+        assert one.read_bytes() == other.read_bytes()
+        connection = sqlite3.connect(one)
+        assert answers(connection)[-1] == [("ok",)]
+        connection.close()
+        missing, _ = owned(engine, 2)
+        with pytest.raises(StorageError, match="There is no object"):
+            await export_aside(engine, missing.key)
+        assert sorted(Path(engine.layout.root).glob("exported-*")) == sorted([one, other])
 
 
 def test_what_is_no_database_cannot_be_dumped(tmp_path: Path) -> None:
