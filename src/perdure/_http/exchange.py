@@ -85,9 +85,7 @@ class HttpExchange:
         self._waiting = bytearray()  # pieces may be single bytes: no list of them
         self._arrived: asyncio.Event | None = None
         self._is_continue_owed = "expect" in noted
-        self._is_chunked = (
-            False  # the response; otherwise its length was announced, or its end is the connection's
-        )
+        self._is_chunked = False  # the response; else its length is known, or its end is the connection's
         self._left_bytes: int | None = None  # of a response whose length was announced
         self._on_gone: Callable[[], None] | None = None
 
@@ -267,7 +265,7 @@ class HttpExchange:
     def _head(self, response: Response, fields: list[tuple[str, str]]) -> bytes:
         # Who waits for `100 Continue` may send the body, or not: what comes next on the connection is unclear.
         connection = self.connection
-        self.closes = not self.keeps_alive or self._is_continue_owed or connection.is_last(self)
+        self.closes = not self.keeps_alive or self._is_continue_owed or connection.is_at_last
         return head_bytes(response.status, fields, connection.hub.date, close=self.closes)
 
     # --- the client -----------------------------------------------------------------------------------

@@ -127,6 +127,7 @@ class HttpProtocol(asyncio.Protocol):
         self._rest = b""
         if self._timer is not None:
             self._timer.cancel()
+        self._last = None
         if self._exchange is not None:
             self._exchange.gone()
         self.resume_writing()
@@ -199,8 +200,9 @@ class HttpProtocol(asyncio.Protocol):
 
     # --- the order of requests ------------------------------------------------------------------------
 
-    def is_last(self, exchange: HttpExchange) -> bool:
-        """Tell whether no further request is answered after this one."""
+    @property
+    def is_at_last(self) -> bool:
+        """Whether no further request is answered after the present one."""
         return self._is_ending and not self._queue
 
     def finished(self, exchange: HttpExchange) -> None:
@@ -211,7 +213,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         if exchange.is_gone:
             return
-        is_last = exchange.closes or self.is_last(exchange)
+        is_last = exchange.closes or self.is_at_last
         if not exchange.is_whole:
             is_last = is_last or exchange.failure is not None  # a refused body
             exchange.fail(BodyError("The response was sent before the whole request body arrived."))
@@ -228,9 +230,10 @@ class HttpProtocol(asyncio.Protocol):
             if self._rest:
                 self._parse_rest()
             self.go_on_reading()
-            self._since_s = self._loop.time()
-            if self._timer is None or self._timer_at_s > self._since_s + self._limits.keep_alive_s:
-                self._watch()
+            if self._state is _IDLE:
+                self._since_s = self._loop.time()
+                if self._timer is None or self._timer_at_s > self._since_s + self._limits.keep_alive_s:
+                    self._watch()
 
     def upgrade(self, head: bytes, end: End, deflate: PerMessageDeflate | None) -> None:
         """Answer with *head* and let a WebSocket, which talks for *end*, have the transport."""
