@@ -141,6 +141,10 @@ class Simulation:
                     disk.space_bytes = chance.choice((0, 5_000, 50_000))
                 case x if x < 0.4:
                     disk.space_bytes = None
+        # While the disk is full, and with it the journal, writers wait, if need be for ever.
+        _, waiting = await asyncio.wait(calls, timeout=5)
+        if waiting:
+            disk.space_bytes = None
         await asyncio.gather(*calls)
 
     # --- afterwards -----------------------------------------------------------------------------------
