@@ -123,7 +123,9 @@ LAST_USE_PRECISION_S: Final = 600  # a later use is noted when it is so much lat
 SLOW_STEP_MS: Final = 250  # the watchdog speaks when one step blocks the loop longer
 
 # --- HTTP --------------------------------------------------------------------------------------------
-HTTP_HEAD_BYTES_MAX: Final = 64 * KIB  # more than Cloudflare's own edge lets through to a worker's request
+HTTP_HEAD_BYTES_MAX: Final = (
+    64 * KIB
+)  # twice what nginx takes by default: nothing that comes through it is refused here
 HTTP_HEADERS_MAX: Final = 100
 HTTP_HEAD_TIMEOUT_S: Final = 10.0  # a head is one packet or two; who takes longer keeps a connection busy
 HTTP_BODY_BYTES_MAX: Final = 100 * 1000 * 1000  # Cloudflare's limit of its free and Pro plans
