@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import pathlib
 import sys
@@ -43,15 +44,19 @@ def directly(options: RunOptions, data: pathlib.Path, operation: AnyOperation, t
         if isinstance(operation, Call):
             # What the application prints is none of the answer.
             with contextlib.redirect_stdout(sys.stderr):
-                runtime = runtime_of(
-                    prepare.prepare(options), options, role="command", observer=_CallersObserver()
-                )
+                runtime = runtime_of(_prepared(options), options, role="command", observer=_CallersObserver())
                 return asyncio.run(_during(runtime, operation, tell))
         return asyncio.run(_during(_without_application(data), operation, tell))
     except (ProblemsFound, DataFolderInUse):
         raise
     except Exception as error:
         raise ProblemsFound([prepare.data_problem(error, data)]) from error
+
+
+@functools.cache
+def _prepared(options: RunOptions) -> prepare.Prepared:
+    """Return the application; a process can import it once, and may have to try for the folder again."""
+    return prepare.prepare(options)
 
 
 class _CallersObserver(LogObserver):
