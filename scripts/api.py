@@ -16,7 +16,14 @@ PAGE = ROOT / "docs/reference/api.md"
 SECTIONS = {
     "What applications extend": ["DurableObject", "WorkerEntrypoint"],
     "`ctx`": ["DurableObjectState", "ExecutionContext"],
-    "Alarms and cron": ["AlarmInfo", "ScheduledController"],
+    "Alarms, schedules and cron": [
+        "AlarmInfo",
+        "ScheduledObject",
+        "Schedules",
+        "Schedule",
+        "ScheduleRun",
+        "ScheduledController",
+    ],
     "`ctx.storage`": [
         "DurableObjectStorage",
         "DurableObjectTransaction",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from perdure.outgoing_websockets import connect_websocket
     from perdure.runtime import Runtime
     from perdure.runtime_thread import RuntimeThread
+    from perdure.schedules import Schedule, ScheduledObject, ScheduleRun, Schedules
     from perdure.sql import Row, SqlCursor, SqlStorage
     from perdure.storage import DurableObjectStorage, SyncKvStorage
     from perdure.sync import SyncNamespace, SyncObjects, SyncStub
@@ -70,7 +71,11 @@ __all__ = [
     "Row",
     "Runtime",
     "RuntimeThread",
+    "Schedule",
+    "ScheduleRun",
     "ScheduledController",
+    "ScheduledObject",
+    "Schedules",
     "SqlCursor",
     "SqlError",
     "SqlStorage",
@@ -109,6 +114,7 @@ _HOMES = {
     "outgoing_websockets": "connect_websocket",
     "runtime": "Runtime",
     "runtime_thread": "RuntimeThread",
+    "schedules": "Schedule ScheduleRun ScheduledObject Schedules",
     "sql": "Row SqlCursor SqlStorage",
     "storage": "DurableObjectStorage SyncKvStorage",
     "sync": "SyncNamespace SyncObjects SyncStub",

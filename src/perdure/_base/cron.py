@@ -16,7 +16,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -85,13 +85,18 @@ class Cron:
         # In an hour that comes twice the walk may first name times of the hour before.
         return next(found for found in walk if found.timestamp() > moment.timestamp())
 
+    def last(self, moment: datetime) -> datetime:
+        """Return the last time up to *moment* that the expression names, in its time zone."""
+        walk = _Walk(self, moment + timedelta(seconds=1), reverse=True)
+        return next(found for found in walk if found.timestamp() <= moment.timestamp())
+
     def __str__(self) -> str:
         return self.text
 
 
 class _Walk(CronSim):
-    def __init__(self, cron: Cron, moment: datetime) -> None:
-        super().__init__(" ".join(cron._fields), moment)
+    def __init__(self, cron: Cron, moment: datetime, *, reverse: bool = False) -> None:
+        super().__init__(" ".join(cron._fields), moment, reverse)
         self._near = cron._near
         self.day_and = cron._both
         if cron._only_near:

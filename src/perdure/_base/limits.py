@@ -91,6 +91,9 @@ ALARM_CLOCK_CHECK_S: Final = 10.0  # the machine's clock may be set forward: the
 ALARM_INDEX_RETRY_S: Final = 1.0  # the index of alarms could not be read: try again
 ALARMS_IN_MEMORY_MAX: Final = 10_000  # of those that wait; later ones are in the index alone
 ALARMS_READ_AT_ONCE: Final = 1000  # from the index: some milliseconds of the loop
+SCHEDULE_LATE_S_MAX: Final = 60.0  # a time of a schedule that is further back was missed
+SCHEDULE_RUNS_OF_ONE_MAX: Final = 20  # the last runs that are kept of one schedule …
+SCHEDULE_RUNS_MAX: Final = 1000  # … and of all schedules of an object
 CRON_RUN_S_MAX: Final = 15 * 60.0  # EP-03
 CRON_LATE_S_MAX: Final = (
     60.0  # a cron trigger that is further behind is not run; they are a minute apart at least

@@ -33,6 +33,9 @@ class Observer:
     def alarm_unhandled(self, live: Running) -> None:
         """An alarm came due whose class has no `alarm`; it is cleared."""
 
+    def schedule_failed(self, label: str, error: BaseException, delay_s: float | None) -> None:
+        """The method of a schedule raised; it is called again in *delay_s*, or not for this time if None."""
+
     def cron_failed(self, cron: str, time: datetime, error: BaseException) -> None:
         """A worker's `scheduled` raised, run by this expression for that time; it is not tried again."""
 

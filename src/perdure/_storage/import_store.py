@@ -13,7 +13,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from perdure._storage import kv, metadata
+from perdure._storage import kv, metadata, schedules
 from perdure._storage.authorizer import VIRTUAL_TABLES, is_reserved
 from perdure._storage.database import PlainFile
 from perdure._storage.files import is_inside
@@ -159,7 +159,7 @@ def _check(database: PlainFile, source: str) -> None:
         )
     for kind, name, sql in database.run("SELECT type, name, sql FROM sqlite_schema"):
         if is_reserved(name) and not (
-            kind == "table" and (kv.is_table(name, sql) or metadata.is_table(name, sql))
+            kind == "table" and any(owner.is_table(name, sql) for owner in (kv, metadata, schedules))
         ):
             raise StorageError(
                 f"{source} has a {kind} {name!r}: names that begin with _cf_ belong to the runtime."

@@ -54,6 +54,12 @@ class LogObserver(Observer):
             live.label,
         )
 
+    def schedule_failed(self, label: str, error: BaseException, delay_s: float | None) -> None:
+        if delay_s is None:
+            log.error("%s failed and is not tried again for this time", label, exc_info=error)
+        else:
+            log.warning("%s failed; it runs again in %.1f s", label, delay_s, exc_info=error)
+
     def cron_failed(self, cron: str, time: datetime, error: BaseException) -> None:
         log.error('scheduled() failed for "%s" at %s', cron, time.isoformat(), exc_info=error)
 

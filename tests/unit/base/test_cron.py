@@ -159,3 +159,27 @@ def test_the_next_time_is_later_in_real_time(
     assert found.second == found.microsecond == 0
     assert found.astimezone(UTC).astimezone(found.tzinfo) == found, "it exists"
     assert found - moment < timedelta(days=366 * 40)
+
+
+@given(FIELDS, ZONES, st.datetimes(datetime(2010, 1, 1), datetime(2040, 1, 1)), st.integers(0, 1))  # noqa: DTZ001
+def test_the_last_time_is_the_one_before_the_next(
+    fields: tuple[str, ...], zone: str, moment: datetime, fold: int
+) -> None:
+    """Looking back finds the time from which looking forward goes on."""
+    try:
+        cron = parse(" ".join(fields))
+    except CronError:
+        return
+    moment = moment.replace(tzinfo=ZoneInfo(zone), fold=fold)
+    last = cron.last(moment)
+    assert last.timestamp() <= moment.timestamp()
+    assert cron.after(last).timestamp() > moment.timestamp()
+
+
+def test_a_time_is_its_own_last() -> None:
+    """To the second."""
+    nine = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+    cron = parse("0 9 * * *")
+    assert cron.last(nine) == nine
+    assert cron.last(nine - timedelta(seconds=1)) == nine - timedelta(days=1)
+    assert cron.last(nine + timedelta(microseconds=1)) == nine
