@@ -38,6 +38,7 @@ QUESTIONS = (
     "start_to_first_answer",
     "floors",
     "event_path",
+    "list_objects",
     "growth",
 )
 
