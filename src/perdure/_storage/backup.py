@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -44,6 +45,7 @@ _CLEAR_ALARM: Final = "DELETE FROM alarm WHERE key = ?"
 _SET_ALARM: Final = "INSERT INTO alarm VALUES (?, ?, ?)"
 _FORMAT_AT: Final = 18
 _WAL: Final = b"\2\2"
+_START: Final = re.compile("[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class _Backup:
         engine.catalog.flush(whole=True)
         await engine.journal.flush()
         copy = f"{self.target.catalog}.new"
-        with hold(engine, CATALOG_KEY) as snapshot:
+        async with hold(engine, CATALOG_KEY) as snapshot:
             await in_thread(lambda: snapshot.copy(copy, plain=True, synced=False))
         total = await in_thread(lambda: self._do_count(copy))
         after = ("", b"")
@@ -148,12 +150,12 @@ class _Backup:
             self.on_progress(self.done, total)
 
     async def _copy(self, objects: Sequence[tuple[str, bytes]]) -> None:
-        with ExitStack() as held:
+        async with AsyncExitStack() as held:
             snapshots: list[tuple[str, Snapshot]] = []
             for namespace, object_id in objects:
                 key = f"{namespace}/{object_id.hex()}".encode()
                 try:
-                    snapshot = held.enter_context(hold(self.engine, key))
+                    snapshot = await held.enter_async_context(hold(self.engine, key))
                 except StorageError:  # deleted since
                     self.gone.append((namespace, object_id))
                     self.alarms.append((key, None))
@@ -269,6 +271,8 @@ class _Backup:
         disk, objects = self.disk, self.target.objects
         for namespace in disk.list(objects):
             for start in disk.list(f"{objects}/{namespace}"):
+                if not _START.fullmatch(start):
+                    continue  # not ours
                 folder = f"{objects}/{namespace}/{start}"
                 first = bytes.fromhex(start)
                 known = {

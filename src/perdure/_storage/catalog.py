@@ -166,6 +166,11 @@ class Catalog:
         if self._timer is not None:
             self._timer.cancel()
 
+    def rest(self) -> None:
+        """Carry everything into the file, once it is durable: a process that only started then leaves no journal."""
+        if not self._heard and self._engine.journal.failed is None:
+            self._store().try_checkpoint()
+
     # --- what it hears --------------------------------------------------------------------------------
 
     def hear(self, key: bytes, fields: Fields) -> None:
@@ -226,6 +231,7 @@ class Catalog:
             return False
         store = self._store()
         if not whole and not store.is_durable:
+            self._soon(0)
             return True  # it goes on when that is so, and a checkpoint has its moment between
         count = len(self._heard) if whole else limits.CATALOG_NOTES_PER_COMMIT
         heard, self._heard = self._heard[:count], self._heard[count:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from perdure._storage.snapshot import unreserved
 from perdure.errors import ObjectReset
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ async def delete_store(engine: StorageEngine, key: bytes) -> bool:
 
     An instance in memory is reset, and its callers hear so. An event that comes later finds an empty object.
     """
+    await unreserved(engine, key)
     if engine.catalog.get(key) is None:
         return False
     store = engine.store(key)

@@ -66,6 +66,9 @@ class StorageEngine:
         """One with more is, even if that ends a cursor which somebody keeps open."""
         self._number = 0  # no forgotten store had a higher commit: numbers of a key only grow
         self.is_backing_up = False
+        self.is_verifying = False
+        self.importing: set[str] = set()
+        """Files that imports are making."""
         self.on_failure: Callable[[BaseException], None] | None = None
         """Told once when nothing can be made durable any more."""
         journal.on_pressure = self._relieve
@@ -310,6 +313,7 @@ class StorageEngine:
         try:
             with suppress(StorageError):  # whom it concerns was told when it happened
                 await self.journal.flush()
+            self.catalog.rest()
             while self._syncing:
                 self._idle = asyncio.Event()
                 await self._idle.wait()

@@ -39,7 +39,7 @@ async def export_store(engine: StorageEngine, key: bytes, target_path: str) -> i
         disk.sync_folder(target_path.rpartition("/")[0] or ("/" if target_path[:1] == "/" else "."))
         return size_bytes
 
-    with hold(engine, key) as snapshot:
+    async with hold(engine, key) as snapshot:
         return await in_thread(replace)
 
 

@@ -159,6 +159,7 @@ class DataFolder:
             self._migrate(text, version, steps)
         self.disk.make_folder(self.layout.journal)
         self.disk.make_folder(self.layout.objects)
+        self.disk.unlink(self.layout.scratch)  # left by a look at databases that was cut short
         if self.disk.size(self.layout.backup) is not None:
             # From here on it has a life of its own, which the next backup must not build on.
             self.disk.unlink(self.layout.backup)

@@ -9,6 +9,7 @@ in the journal.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from perdure._storage.authorizer import VIRTUAL_TABLES, is_reserved
 from perdure._storage.database import PlainFile
 from perdure._storage.files import is_inside
 from perdure._storage.layout import SYNCED_MODE
-from perdure._storage.snapshot import in_thread, to_the_end
+from perdure._storage.snapshot import in_thread, to_the_end, unreserved
 from perdure.errors import ObjectReset, SqlError, StorageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _LINES_MAX: Final = 5
 _LOOK_S: Final = 0.005
 _FORMAT_AT: Final = 18
 _WAL: Final = b"\2\2"
+_LEFT: Final = re.compile(r"[0-9a-f]{64}\.sqlite-[0-9a-f]{16}")
 
 
 async def import_store(
@@ -50,6 +52,7 @@ async def import_store(
     """
     token = secrets.token_hex(8)
     new = engine.layout.replacement(key, token)
+    engine.importing.add(new)
     try:
         size_bytes, alarm_ms = await in_thread(lambda: _prepare(engine, key, source_path, new))
         await to_the_end(_take_place(engine, key, token, name, alarm_ms))
@@ -57,16 +60,16 @@ async def import_store(
         if engine.journal.failed is None:  # else the record may be durable all the same
             engine.disk.unlink(new)
         raise
+    finally:
+        engine.importing.discard(new)
     return size_bytes
 
 
 async def _take_place(
     engine: StorageEngine, key: bytes, token: str, name: str | None, alarm_ms: int | None
 ) -> None:
+    await unreserved(engine, key)  # another import
     store = engine.store(key)
-    while store.is_reserved:
-        await asyncio.sleep(_LOOK_S)  # another import
-        store = engine.store(key)
     store.is_reserved = True
     try:
         while not store.can_be_replaced:
@@ -110,6 +113,7 @@ def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> tuple[
     _check_wal(disk, source)
     for folder in reversed(engine.layout.store_folders(key)):
         disk.make_folder(folder)
+    _remove_left(engine, new.rpartition("/")[0])
     try:
         with PlainFile(source) as database:
             _check(database, source)
@@ -128,6 +132,14 @@ def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> tuple[
     for folder in engine.layout.store_folders(key):
         disk.sync_folder(folder)
     return disk.size(new) or 0, alarm_ms
+
+
+def _remove_left(engine: StorageEngine, folder: str) -> None:
+    """Remove what imports that were cut short have left in *folder*; what a record names recovery has put in place."""
+    for name in engine.disk.list(folder):
+        path = f"{folder}/{name}"
+        if _LEFT.fullmatch(name) and path not in engine.importing:
+            engine.disk.unlink(path)
 
 
 def _check_wal(disk: Disk, source: str) -> None:

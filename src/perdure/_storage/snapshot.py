@@ -9,8 +9,8 @@ no descriptor of the database is opened and closed, which would drop this proces
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from perdure._base.disk import Buffer, Disk
@@ -21,11 +21,11 @@ from perdure.errors import StorageError
 
 if TYPE_CHECKING:
     from perdure._storage.engine import StorageEngine
-    from perdure._storage.store import Store
 
 T = TypeVar("T")
 
 _PAGES_AT_A_TIME: Final = 256
+_LOOK_S: Final = 0.005
 _FORMAT_AT: Final = 18
 _NO_WAL: Final = b"\1\1"
 """For readers and writers: a database with a rollback journal, as a file on its own should be."""
@@ -104,15 +104,18 @@ class Snapshot:
         return newest, pages
 
 
-@contextmanager
-def hold(engine: StorageEngine, key: bytes) -> Iterator[Snapshot]:
+@asynccontextmanager
+async def hold(engine: StorageEngine, key: bytes) -> AsyncIterator[Snapshot]:
     """
     Hold the last durable commit of the store *key*.
 
     Raises:
         StorageError: there is no such object, or nothing of it is durable yet.
     """
-    store = existing(engine, key)
+    await unreserved(engine, key)
+    if key != CATALOG_KEY and engine.catalog.get(key) is None:
+        raise StorageError(f"There is no object {key.decode()}: nothing is stored for it.")
+    store = engine.store(key)
     fd = store.pin()
     try:
         yield Snapshot(engine.disk, fd, store.path, store.durable_frames)
@@ -120,11 +123,10 @@ def hold(engine: StorageEngine, key: bytes) -> Iterator[Snapshot]:
         store.unpin()
 
 
-def existing(engine: StorageEngine, key: bytes) -> Store:
-    """Return the store of an object that is in the catalog; a StorageError if there is none."""
-    if key != CATALOG_KEY and engine.catalog.get(key) is None:
-        raise StorageError(f"There is no object {key.decode()}: nothing is stored for it.")
-    return engine.store(key)
+async def unreserved(engine: StorageEngine, key: bytes) -> None:
+    """Wait while the file of the store *key* is being replaced: what is there is then no commit of it."""
+    while engine.store(key).is_reserved:  # noqa: ASYNC110 - rare and short; a store has no room for an event
+        await asyncio.sleep(_LOOK_S)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -506,7 +506,7 @@ class Store:
             return True
         if self.journaled > self.engine.wal_frames_max and self.has_cursors:
             self.finalise_cursors(KEPT_TOO_LONG)
-        if not (self.can_close and self.is_durable) or self.pins:
+        if not (self.can_close and self.is_durable) or self.pins or self.is_reserved:
             return False
         try:
             database = self.database or self.open()
@@ -556,6 +556,7 @@ class Store:
 
     def replace_file(self, new: str) -> None:
         """Let the file *new* be the store's."""
+        assert self.database is None, "nobody opens a store that is reserved"
         self.engine.replace_file(self, new)
         self.journaled = self.durable_frames = 0
         self.provisional = self.is_blank = self.wants_checkpoint = False

@@ -41,7 +41,20 @@ async def verify(
 
     Args:
         on_progress: told how many databases were looked at, and how many there are.
+
+    Raises:
+        StorageError: it is running already.
     """
+    if engine.is_verifying:
+        raise StorageError("Another look at all databases is running already: wait for its end.")
+    engine.is_verifying = True
+    try:
+        return await _verify(engine, on_progress)
+    finally:
+        engine.is_verifying = False
+
+
+async def _verify(engine: StorageEngine, on_progress: Callable[[int, int], None]) -> list[Finding]:
     findings: list[Finding] = []
     total = engine.catalog.count() + 1
     done = 0
@@ -63,7 +76,7 @@ async def verify(
 
 async def _look(engine: StorageEngine, key: bytes) -> str | None:
     try:
-        with hold(engine, key) as snapshot:
+        async with hold(engine, key) as snapshot:
             return await in_thread(lambda: _store_problem(engine, snapshot))
     except FileNotFoundError:
         return "The file is missing."

@@ -17,6 +17,7 @@ from support.stores import an_engine, owned, write
 from perdure._storage import kv, metadata
 from perdure._storage.backup import backup
 from perdure._storage.database import own
+from perdure._storage.delete import delete_store
 from perdure._storage.export import export_store
 from perdure._storage.import_store import import_store
 from perdure._storage.journal.recovery import recover
@@ -307,3 +308,36 @@ async def test_an_alarm_that_is_no_time_is_refused(tmp_path: Path) -> None:
         store, _ = owned(engine)
         with pytest.raises(StorageError, match="is 'soon', which is no time"):
             await import_store(engine, store.key, file)
+
+
+async def test_nobody_sees_the_moment_between(tmp_path: Path) -> None:
+    """From its record to its end a copy, a deletion and another import wait; an instance is refused."""
+    file = a_file(tmp_path / "f")
+    async with an_engine() as engine:
+        store, _ = owned(engine)
+        await write(store, key=b"value")
+        first = asyncio.create_task(import_store(engine, KEY, file))
+        await until(lambda: store.is_reserved)
+        with pytest.raises(StorageError, match="is being replaced by an import"):
+            owned(engine)
+        assert not store.try_checkpoint()
+        second = asyncio.create_task(import_store(engine, KEY, file))
+        await export_store(engine, KEY, str(tmp_path / "out"))
+        connection = sqlite3.connect(tmp_path / "out")
+        assert connection.execute("SELECT * FROM t").fetchall() == [("imported",)]
+        connection.close()
+        await asyncio.gather(first, second)
+        assert await delete_store(engine, KEY)
+        assert kv.get(owned(engine)[0], "key") is None
+
+
+async def test_what_an_import_has_left_goes_with_the_next(tmp_path: Path) -> None:
+    """The process died before its record was written."""
+    file = a_file(tmp_path / "f")
+    async with an_engine() as engine:
+        await import_store(engine, KEY, file)
+        left = Path(engine.layout.replacement(KEY, "0" * 16))
+        left.write_text("half of a copy")
+        await import_store(engine, KEY, file)
+        assert not left.exists()
+        assert rows(owned(engine)[0]) == [("imported",)]

@@ -43,12 +43,12 @@ async def test_it_is_the_last_durable_commit(tmp_path: Path) -> None:
         kv.put(store, "n", b"2")
         store.end_turn()
         kv.put(store, "n", b"3")
-        with hold(engine, store.key) as snapshot:
+        async with hold(engine, store.key) as snapshot:
             snapshot.copy(str(tmp_path / "copy"), plain=True)
         assert pairs(tmp_path / "copy") == {"n": b"1"}
         store.end_turn()
         await until(lambda: store.is_durable)
-        with hold(engine, store.key) as snapshot:
+        async with hold(engine, store.key) as snapshot:
             snapshot.copy(str(tmp_path / "copy"), plain=True)
         assert pairs(tmp_path / "copy") == {"n": b"3"}
 
@@ -65,7 +65,7 @@ async def test_it_stays_while_the_object_goes_on(tmp_path: Path) -> None:
         for number in range(20, 30):
             grow(store, number)
         await until(lambda: store.is_durable)
-        with hold(engine, store.key) as snapshot:
+        async with hold(engine, store.key) as snapshot:
             for number in range(30, 60):
                 grow(store, number)
             store.make_way()
@@ -94,7 +94,7 @@ async def test_a_store_that_nobody_has_opened_is_copied_from_its_file(tmp_path: 
         engine.release(store)
         store.close()
         engine._forget(store)
-        with hold(engine, store.key) as snapshot:
+        async with hold(engine, store.key) as snapshot:
             assert engine.open_count == 1  # the catalog's
             used, _ = owned(engine)
             await write(used, n=b"2")
@@ -108,8 +108,9 @@ async def test_what_is_not_there_cannot_be_held() -> None:
         store, _ = owned(engine)
         kv.put(store, "n", b"1")
         store.end_turn()
-        with pytest.raises(StorageError, match="There is no object"), hold(engine, store.key):
-            pass
+        with pytest.raises(StorageError, match="There is no object"):
+            async with hold(engine, store.key):
+                pass
         await until(lambda: store.is_durable)
 
 
@@ -118,7 +119,7 @@ async def test_the_lock_of_the_database_stays(tmp_path: Path) -> None:
     async with an_engine() as engine:
         store, _ = owned(engine)
         await write(store, n=b"1")
-        with hold(engine, store.key) as snapshot:
+        async with hold(engine, store.key) as snapshot:
             snapshot.copy(str(tmp_path / "copy"), plain=True)
         process = await asyncio.create_subprocess_exec(
             "python3",
@@ -166,7 +167,7 @@ async def test_a_large_store_under_load_is_copied_whole(tmp_path: Path) -> None:
         await write(store, "UPDATE t SET body = randomblob(3000) WHERE id % 3 = 0")
         assert store.database is not None
         wanted = store.database.run(own("SELECT * FROM t")).fetchall()
-        with hold(engine, store.key) as snapshot:
+        async with hold(engine, store.key) as snapshot:
             size_bytes = snapshot.copy(str(tmp_path / "copy"), plain=True)
         assert size_bytes == (tmp_path / "copy").stat().st_size
         connection = sqlite3.connect(tmp_path / "copy")

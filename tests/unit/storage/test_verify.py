@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
+import pytest
 from support.inside import Unsynced, until
 from support.stores import an_engine, owned, write
 
@@ -13,6 +15,7 @@ from perdure._storage.journal.recovery import recover
 from perdure._storage.layout import Layout
 from perdure._storage.store import Store
 from perdure._storage.verify import verify
+from perdure.errors import StorageError
 
 
 async def at_rest(engine: StorageEngine, number: int) -> Store:
@@ -77,3 +80,14 @@ async def test_it_looks_at_stores_as_recovery_left_them(tmp_path: Path) -> None:
     recover(Unsynced(), Layout(str(tmp_path)))
     async with an_engine(tmp_path) as engine:
         assert await verify(engine) == []
+
+
+async def test_one_at_a_time() -> None:
+    """They would use the same file for their copies."""
+    async with an_engine() as engine:
+        await at_rest(engine, 1)
+        first = asyncio.create_task(verify(engine))
+        await asyncio.sleep(0)
+        with pytest.raises(StorageError, match="running already"):
+            await verify(engine)
+        assert await first == []
