@@ -166,11 +166,6 @@ class Catalog:
         if self._timer is not None:
             self._timer.cancel()
 
-    def rest(self) -> None:
-        """Carry everything into the file, once it is durable: a process that only started then leaves no journal."""
-        if not self._heard and self._engine.journal.failed is None:
-            self._store().try_checkpoint()
-
     # --- what it hears --------------------------------------------------------------------------------
 
     def hear(self, key: bytes, fields: Fields) -> None:

@@ -22,7 +22,14 @@ from perdure._base.disk import Disk
 from perdure._storage.catalog import Catalog
 from perdure._storage.database import empty_image
 from perdure._storage.journal.journal import Journal, Source
-from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout, is_provisional, scratch_of
+from perdure._storage.layout import (
+    CATALOG_KEY,
+    PROVISIONAL_MODE,
+    SYNCED_MODE,
+    Layout,
+    is_provisional,
+    scratch_of,
+)
 from perdure._storage.store import Store
 from perdure._storage.wal_frames import FRAME_BYTES, WalFrames
 from perdure.errors import DataFolderError, StorageError, StorageFailed
@@ -313,7 +320,9 @@ class StorageEngine:
         try:
             with suppress(StorageError):  # whom it concerns was told when it happened
                 await self.journal.flush()
-            self.catalog.rest()
+            catalog = self._stores.get(CATALOG_KEY)
+            if catalog is not None and catalog.journaled:
+                catalog.try_checkpoint()  # so that a process that has only started leaves no journal
             while self._syncing:
                 self._idle = asyncio.Event()
                 await self._idle.wait()

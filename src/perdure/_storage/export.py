@@ -50,7 +50,7 @@ async def export_aside(engine: StorageEngine, key: bytes) -> str:
     There whoever may ask for it may read it, and the server may write it, whatever folders each of them sees.
     """
     path = engine.layout.exported(secrets.token_hex(8))
-    with hold(engine, key) as snapshot:
+    async with hold(engine, key) as snapshot:
         try:
             await in_thread(lambda: snapshot.copy(path, plain=True, synced=False))
         except BaseException:
