@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -107,6 +108,7 @@ class Player:
         self._port = port
         self._chance = random.Random(seed)
         self._new = 0
+        self._doomed = itertools.count()
         self.ends_s = 0.0
         self.answered: Counter[str] = Counter()
         self.surprises: Counter[str] = Counter()
@@ -126,7 +128,7 @@ class Player:
             (20, lambda c: self._call(c, self._cold(), "background")),
             (20, lambda c: self._call(c, self._cold(), "relay")),
             (30, lambda c: self._call(c, self._cold(), "fail", status=500)),
-            (10, lambda c: self._call(c, self._cold(), "reset", status=500)),
+            (10, self._reset),
             (20, self._blob),
             (10, lambda c: self._call(c, self._cold(), "blob")),
             (1, self._large),
@@ -175,6 +177,11 @@ class Player:
             await self._call(connection, name, "wipe", status=500)
         await self._call(connection, name, "add")
         return "add to a new object"
+
+    async def _reset(self, connection: Connection) -> str:
+        # Objects of its own: a reset fails the other calls that are in the object at that moment, too.
+        await self._call(connection, name := f"doomed-{next(self._doomed) % COLD}", "add")
+        return await self._call(connection, name, "reset", status=500)
 
     async def _blob(self, connection: Connection) -> str:
         return await self._call(connection, self._cold(), "add-blob", bytes(self._chance.choice(BLOB_BYTES)))
