@@ -492,6 +492,8 @@ class Store:
 
     def make_way(self) -> None:
         """Let the journal's oldest segments go: by a checkpoint, or by writing the pages to the newest one."""
+        if self._syncing:
+            return  # it is at it; wanting one more, it would never be at rest
         self.wants_checkpoint = True
         if not self.try_checkpoint() and (self.cursors or self.depth or self.pins):
             self._journal_again()

@@ -303,3 +303,18 @@ async def test_a_broken_store_says_why() -> None:
         with pytest.raises(StorageError) as caught:
             store.begin_write()
         assert caught.value is error
+
+
+async def test_a_store_that_is_asked_to_make_way_while_it_does_is_at_rest_afterwards() -> None:
+    """The journal asks every 50 ms. Wanting a checkpoint more, it would be remembered for ever."""
+    async with a_store() as (store, _):
+        turn(store, ("k", b"1"))
+        await durable(store)
+        store.make_way()
+        assert store._syncing
+        store.make_way()
+        await until(lambda: not store._syncing)
+        store.close()
+        store.engine.release(store)
+        assert store.is_at_rest
+        assert store.key not in store.engine._stores
