@@ -11,6 +11,7 @@ import pytest
 from http_serving import run, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.held_disk import HeldDisk
 from support.inside import attempt, inside, live_of
 from websocket_serving import (
     BINARY,
@@ -565,5 +566,150 @@ def test_a_half_open_socket_is_answered_by_the_object():
             await inside(app.stub(), lambda room: room.server.close(4000, "now"))
             assert await client.closed_with() == (4000, "now")
             await client.ends()
+
+    run(main())
+
+
+# --- handlers that are plain functions --------------------------------------------------------------------
+
+
+class PlainEcho(Room):
+    """Its handlers are no coroutines: they need no task."""
+
+    def websocket_message(self, ws, message):
+        self.seen.append((message, asyncio.current_task() is None))
+        self.answer(ws, message)
+
+    def answer(self, ws, message):
+        ws.send(message)
+
+    def websocket_close(self, ws, code, reason, was_clean):
+        ws.close(code, reason)
+
+
+@pytest.mark.rows("WS-09", "WS-10")
+def test_a_plain_handler_runs_where_the_message_arrives():
+    """But not before what waits for its turn: then it is delivered as any other event."""
+
+    async def main():
+        async with playing(PlainEcho) as app, raw(app.port) as client:
+            client.say("1")
+            await client.hears("1")
+            go_on = asyncio.Event()
+            block = asyncio.ensure_future(
+                inside(app.stub(), lambda room: room.ctx.block_concurrency_while(go_on.wait))
+            )
+            await until(lambda: live_of(app.stub()).gate.active)
+            client.say("2")
+            client.say("3")
+            await until(lambda: live_of(app.stub()).queue.count == 2)
+            go_on.set()
+            await block
+            await client.hears("2")
+            await client.hears("3")
+            client.say("4")
+            await client.hears("4")
+            assert await seen(app) == [("1", True), ("2", False), ("3", False), ("4", True)]
+
+    run(main())
+
+
+@pytest.mark.rows("WS-15")
+def test_what_a_plain_handler_writes_is_a_turn_and_durable_before_it_speaks():
+    class Writing(PlainEcho):
+        def answer(self, ws, message):
+            self.ctx.storage.kv.put("last", message)
+            ws.send(self.ctx.storage.kv.get("last"))
+
+    disk = HeldDisk()
+
+    async def main():
+        async with playing(Writing, disk=disk) as app, raw(app.port) as client:
+            client.say("1")
+            await client.hears("1")
+            with disk.held():
+                client.say("2")
+                await until(lambda: not live_of(app.stub()).used_store.gate.is_open)
+                with pytest.raises(TimeoutError):
+                    await client.frame(timeout_s=0.05)
+            await client.hears("2")
+            await evict_durable_object(app.stub())
+            assert await inside(app.stub(), lambda room: room.ctx.storage.kv.get("last")) == "2"
+
+    run(main())
+
+
+@pytest.mark.rows("WS-35")
+def test_a_plain_handler_that_fails_is_logged_and_keeps_the_connection(caplog):
+    """`SystemExit` too: it is that handler's, and nobody else's."""
+
+    class Failing(PlainEcho):
+        def answer(self, ws, message):
+            if message == "bad":
+                raise ValueError("mistake")
+            if message == "exit":
+                raise SystemExit(3)
+            ws.send(message)
+
+    async def main():
+        async with playing(Failing) as app, raw(app.port) as client:
+            with caplog.at_level(logging.ERROR, "perdure"):
+                for message in ("bad", "exit", "good"):
+                    client.say(message)
+                await client.hears("good")
+            assert [record.exc_info[0] for record in caplog.records] == [ValueError, SystemExit]
+
+    run(main())
+
+
+@pytest.mark.rows("WS-28")
+def test_a_plain_handler_may_abort_its_object():
+    class Aborting(PlainEcho):
+        def answer(self, ws, message):
+            self.ctx.storage.kv.put("k", message)
+            self.ctx.abort("enough")
+
+    async def main():
+        async with playing(Aborting) as app, raw(app.port) as client:
+            client.say("x")
+            await client.ends()
+            assert await inside(app.stub(), lambda room: room.ctx.storage.kv.get("k")) is None
+
+    run(main())
+
+
+def test_a_plain_handler_may_return_something_to_await():
+    """Which is awaited in a task, as the object's code."""
+
+    class Returning(PlainEcho):
+        def answer(self, ws, message):
+            raise AssertionError
+
+        def websocket_message(self, ws, message):
+            return self.later(ws, message)
+
+        async def later(self, ws, message):
+            async with asyncio.timeout(5):
+                await asyncio.sleep(0)
+            ws.send(message)
+
+    async def main():
+        async with playing(Returning) as app, raw(app.port) as client:
+            client.say("x")
+            await client.hears("x")
+
+    run(main())
+
+
+@pytest.mark.rows("ERR-16")
+def test_plain_handlers_count_as_events_in_ten_seconds():
+    async def main():
+        async with playing(PlainEcho, events_per_10_s=3) as app, raw(app.port) as client:
+            for message in ("1", "2"):  # the request was the first
+                client.say(message)
+                await client.hears(message)
+            client.say("3")
+            code, reason = await client.closed_with()
+            assert (code, "within a 10 second window" in reason) == (1013, True)
 
     run(main())

@@ -49,7 +49,7 @@ class Playing:
 async def playing(cls=Echo, *, worker=Front, limits=None, **options):
     """Serve objects of *cls* for the time of the block."""
     async with (
-        Runtime(worker=worker, bindings={"ROOM": cls}, disk=Unsynced(), **options) as runtime,
+        Runtime(worker=worker, bindings={"ROOM": cls}, **{"disk": Unsynced(), **options}) as runtime,
         serving(runtime.handle, limits=limits) as served,
     ):
         yield Playing(runtime, served.port, served.server, served.lines)

@@ -97,6 +97,21 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
                 error = thrown
 
 
+def step(live: Live, run: Callable[..., Any], *args: Any) -> Any:
+    """Call *run*, code of *live*, as a turn of its own; the caller has seen that its gate is open."""
+    host = live.host
+    context = host.context.copy()
+    context.run(current.set, live)
+    host.running = live
+    host.steps += 1
+    try:
+        return context.run(run, *args)
+    finally:
+        host.running = None
+        if live.open_turn:
+            live.end_turn()
+
+
 async def finish(result: Any) -> Any:
     """Await *result* if it can be."""
     if inspect.isawaitable(result):

@@ -25,6 +25,7 @@ PONG: Final = 10
 VIOLATION: Final = -1
 """In an opcode's place: a rule was broken, and nothing more is read."""
 
+WHOLE_TEXT: Final = 0x81
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
@@ -120,7 +121,9 @@ class Reader:
                 break
             payload = apply_mask(data[head + 4 : stop], data[head : head + 4])
             at = stop
-            if opcode < CLOSE:
+            if opcode == TEXT and first == WHOLE_TEXT and self._message is None:  # most are
+                found.append(_message(TEXT, payload))
+            elif opcode < CLOSE:
                 self._take(first, opcode, payload, found)
             elif opcode == CLOSE:
                 self._is_deaf = True

@@ -161,7 +161,7 @@ class WebSocketProtocol(asyncio.Protocol):
     # --- the application's end (Peer) -----------------------------------------------------------------
 
     def take(self, data: str | bytes) -> None:
-        if self._state is not _OPEN or not self._has_room():
+        if self._state is not _OPEN or (self._full_since_s is not None and not self._has_room()):
             return
         transport = self.transport
         if self._deflate is not None and len(data) >= _COMPRESSED_FROM_BYTES:
