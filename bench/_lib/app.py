@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from perdure import DurableObject, Response, WorkerEntrypoint
+from perdure import DurableObject, Response, WebSocketPair, WorkerEntrypoint
 
 
 class Plain(DurableObject):
@@ -52,12 +52,35 @@ class Item(DurableObject):
         return self.calls
 
 
+class Room(DurableObject):
+    def __init__(self, ctx, env):
+        super().__init__(ctx, env)
+        self.messages = 0
+
+    async def fetch(self, request):
+        client, server = WebSocketPair()
+        self.ctx.accept_websocket(server)
+        return Response(None, status=101, websocket=client)
+
+    def websocket_message(self, ws, message):
+        self.messages += 1
+        if message == "count":
+            ws.send(str(self.messages))
+        elif message.startswith("all"):
+            for member in self.ctx.get_websockets():
+                member.send(message)
+        else:
+            ws.send(message)
+
+
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
         # /<kind>/<name>/<what>[/<number>]
         _, kind, name, what, *number = urlsplit(request.url).path.split("/")
         if kind == "none":
             return Response("none")
+        if kind == "room":
+            return await self.env.ROOM.get_by_name(name).fetch(request)
         stub = (self.env.PLAIN if kind == "plain" else self.env.ITEM).get_by_name(name)
         n = int(number[0]) if number else 0
         match what:

@@ -21,6 +21,7 @@ from _lib.tools import Tools, say
 
 SHARED_MEMORY = Path("/dev/shm")
 IN_MEMORY_BYTES = 2 << 30
+WS_LOADER = [sys.executable, str(HERE / "ws_loader.py")]
 SETTLE_S = 0.3  # between two measurements: what the one before left to the disk
 
 
@@ -40,6 +41,21 @@ class Load:
     @property
     def per_second(self) -> float:
         return self.requests / self.seconds
+
+
+class Held:
+    """WebSockets that another process holds."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def finish(self) -> Load:
+        """Let the sockets that were asked for send one message each; return how that went."""
+        out, _ = self._process.communicate("\n", timeout=60)
+        load = Load(**json.loads(out.splitlines()[-1]), cpu_us=0.0)
+        if load.errors:
+            raise SystemExit(f"{load.errors} messages found an object that had not left memory")
+        return load
 
 
 class Bench:
@@ -159,6 +175,34 @@ class Bench:
         """Ask for *pattern* exactly so many times, with the numbers from 0 on."""
         asked = {"port": server.port, "pattern": pattern, "numbers": numbers, "connections": connections}
         return self._own(server, {**asked, "requests": requests})
+
+    def talk(self, server: Server, **asked: Any) -> Load:
+        """Let `ws_loader.py` talk to *server* as *asked*; an error ends the run."""
+        return self._played(server, WS_LOADER, json.dumps({"port": server.port, **asked}), str(asked["what"]))
+
+    @contextmanager
+    def holding(self, server: Server, **asked: Any) -> Iterator[Held]:
+        """Keep WebSockets to *server* open meanwhile; see `hold` in `ws_loader.py`."""
+        core = self.load_core
+        process = subprocess.Popen(
+            WS_LOADER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+        )
+        held = Held(process)
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            wanted = {"what": "hold", "port": server.port, "asked": 0, **asked}
+            process.stdin.write(json.dumps(wanted) + "\n")
+            process.stdin.flush()
+            expect(process.stdout.readline(), "held\n", f"{server.name}: sockets")
+            yield held
+        finally:
+            process.kill()
+            process.communicate()
 
     def _own(self, server: Server, asked: dict[str, object]) -> Load:
         command = [sys.executable, str(HERE / "loader.py")]

@@ -28,11 +28,13 @@ const config :Workerd.Config = (
       modules = [(name = "worker", esModule = embed "worker.js")],
       bindings = [
         (name = "PLAIN", durableObjectNamespace = "Plain"),
-        (name = "ITEM", durableObjectNamespace = "Item")
+        (name = "ITEM", durableObjectNamespace = "Item"),
+        (name = "ROOM", durableObjectNamespace = "Room")
       ],
       durableObjectNamespaces = [
         (className = "Plain", uniqueKey = "bench-Plain", enableSql = true%(kept)s),
-        (className = "Item", uniqueKey = "bench-Item", enableSql = true%(kept)s)
+        (className = "Item", uniqueKey = "bench-Item", enableSql = true%(kept)s),
+        (className = "Room", uniqueKey = "bench-Room", enableSql = true%(kept)s)
       ],
       durableObjectStorage = (localDisk = "storage")
     )),

@@ -46,11 +46,30 @@ export class Item extends DurableObject {
   }
 }
 
+export class Room extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    this.messages = 0;
+  }
+  async fetch(request) {
+    const [client, server] = Object.values(new WebSocketPair());
+    this.ctx.acceptWebSocket(server);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+  webSocketMessage(ws, message) {
+    this.messages += 1;
+    if (message === 'count') ws.send(String(this.messages));
+    else if (message.startsWith('all')) for (const member of this.ctx.getWebSockets()) member.send(message);
+    else ws.send(message);
+  }
+}
+
 export default {
   async fetch(request, env) {
     // /<kind>/<name>/<what>[/<number>]
     const [, kind, name, what, number] = new URL(request.url).pathname.split('/');
     if (kind === 'none') return new Response('none');
+    if (kind === 'room') return await env.ROOM.getByName(name).fetch(request);
     const stub = (kind === 'plain' ? env.PLAIN : env.ITEM).getByName(name);
     const n = number ? Number(number) : 0;
     switch (what) {
