@@ -18,8 +18,8 @@ $(READY): pyproject.toml scripts/make-venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-run: $(READY)  ## start the example application, with reload: a box office in the browser
-	$(BIN)/perdure dev examples/booking
+run: $(READY)  ## start the example application, with reload: chat rooms in the browser
+	$(BIN)/perdure dev examples/chat
 
 test: $(READY)  ## every test that needs no root (make test T=tests/unit for some)
 	$(BIN)/python -m pytest $(T) -m "not browser and not foreign"

@@ -42,10 +42,9 @@ class Served:
     def start(self) -> None:
         """Start it, on the port it had before if it ran already."""
         ready = threading.Event()
-        source = str(Path(perdure.__file__).parents[1])
         process = subprocess.Popen(
             [sys.executable, "-m", *self.command, "--port", str(self._port)],
-            env=os.environ | {"PYTHONPATH": source, "PYTHONUNBUFFERED": "1"} | self.variables,
+            env=environment() | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -82,11 +81,23 @@ class Served:
                 self.kill()
 
 
+def environment() -> dict[str, str]:
+    source = str(Path(perdure.__file__).parents[1])
+    return os.environ | {"PYTHONPATH": source, "PYTHONUNBUFFERED": "1"}
+
+
 def perdure_serve(example: str, data: Path, *settings: str) -> Served:
     """Return `perdure serve` for an example, on its own data and with some `--var` settings."""
     return Served(
         "perdure", "serve", EXAMPLES / example, "--data", data, *(f"--var={each}" for each in settings)
     )
+
+
+def operate(served: Served, *arguments: str) -> str:
+    """Run a `perdure` command on the data of a served example; return what it prints."""
+    data = served.command[served.command.index("--data") + 1]
+    command = [sys.executable, "-m", "perdure", *arguments, "--data", data]
+    return subprocess.run(command, env=environment(), check=True, capture_output=True, text=True).stdout
 
 
 class Visitor:

@@ -3,68 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
+from .browsing import LAPTOP, PHONE
 from .serving import Visitor
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-Browser, BrowserContext, Page, expect = (
-    sync_api.Browser,
-    sync_api.BrowserContext,
-    sync_api.Page,
-    sync_api.expect,
-)
-
-CHROMIUM = Path("/usr/bin/chromium")
-# Without these Chromium looks for its maker's servers at each start, and wants a sandbox root cannot have.
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-LAPTOP = {"viewport": {"width": 1280, "height": 800}}
-PHONE = {
-    "viewport": {"width": 360, "height": 740},
-    "is_mobile": True,
-    "has_touch": True,
-    "device_scale_factor": 2,
-}
+BrowserContext, Page, expect = sync_api.BrowserContext, sync_api.Page, sync_api.expect
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Return a function that makes a visitor: a browser window with cookies of its own."""
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
-
-    def arrive(**options: object) -> BrowserContext:
-        context = browser.new_context(**(LAPTOP | options))
-        context.set_default_timeout(10_000)
-        context.on("weberror", lambda error: errors.append(str(error.error)))
-        contexts.append(context)
-        return context
-
-    yield arrive
-    for context in contexts:
-        context.close()
-    assert errors == [], "the page's own script failed"
 
 
 def opened(context: BrowserContext, url: str, show: str) -> Page:

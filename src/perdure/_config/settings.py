@@ -297,7 +297,7 @@ SETTINGS: tuple[Setting, ...] = (
         "counter",
         "What to begin with.",
         ("init",),
-        choices=("counter", "booking"),
+        choices=("counter", "booking", "chat"),
         in_environment=False,
     ),
 )

@@ -191,9 +191,9 @@ def test_check_of_a_broken_configuration_as_json(capsys):
 # --- init -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("template", ["counter", "booking"])
+@pytest.mark.parametrize("template", ["counter", "booking", "chat"])
 def test_init_writes_an_application_that_check_accepts(template, capsys):
-    """Both templates."""
+    """Every template."""
     assert run_command(["init", "my-app", "--template", template]) == 0
     assert "perdure dev my-app" in capsys.readouterr().out
     assert ".perdure*/" in pathlib.Path("my-app/.gitignore").read_text()
