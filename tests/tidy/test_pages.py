@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def test_a_made_page_is_the_one_that_make_docs_writes(name: str):
     """The pages of `make docs` are up to date."""
     script = _script(name)
     assert script.PAGE.read_text() == script.page(), "run `make docs`"
+
+
+def test_no_file_holds_the_marks_of_an_unfinished_merge():
+    """What git writes into a file that two changes touched has been resolved."""
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    marks = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+    texts = [ROOT / name.decode() for name in files.split(b"\0") if name]
+    assert [path.name for path in texts if path.is_file() and marks.search(path.read_bytes())] == []
 
 
 def test_the_readme_shows_the_counter_that_is_tested():
