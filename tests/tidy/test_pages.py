@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = [path for folder in (".", "docs/**", "examples/*") for path in sorted(ROOT.glob(f"{folder}/*.md"))]
 
 
 def _script(name: str):
@@ -41,13 +42,17 @@ def test_the_readme_shows_the_counter_that_is_tested():
     assert code.endswith(shown)
 
 
-@pytest.mark.parametrize(
-    "page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path):
     """A link to a file of the project names one that is there."""
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_shows_no_marks_of_a_merge(page: Path):
+    """Nobody reads both sides of a conflict."""
+    assert not re.search(r"^(<<<<<<<|>>>>>>>|={7}$)", page.read_text(), re.MULTILINE)
 
 
 def test_the_makefile_lists_every_word_of_contributing():
