@@ -49,12 +49,6 @@ def test_links_between_pages_lead_somewhere(page: Path):
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_shows_no_marks_of_a_merge(page: Path):
-    """Nobody reads both sides of a conflict."""
-    assert not re.search(r"^(<<<<<<<|>>>>>>>|={7}$)", page.read_text(), re.MULTILINE)
-
-
 def test_the_makefile_lists_every_word_of_contributing():
     """The words that CONTRIBUTING names are there."""
     words = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
