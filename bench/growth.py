@@ -22,6 +22,7 @@ LIVE = 10
 COUNTS = (10, 1_000, 100_000)
 COUNT_LARGE = 1_000_000  # some 9 GiB
 FIRST = 900  # objects that are called for the first time since the start
+DUE_MS = 4_000_000_000_000  # of alarms: the year 2096
 LINKS_MAX = 50_000  # names of one file; ext4 has at most 65,000
 CONNECTIONS = (1, 64, 1_000)
 MB = 1_000_000
@@ -125,6 +126,14 @@ def _enter(layout: Layout, count: int) -> None:
             (
                 (namespace, id_from_name(key, f"of-{number}"), f"of-{number}".encode(), at_s, at_s)
                 for number in range(count)
+            ),
+        )
+        # Every tenth object has an alarm that is not due: a start reads when the next ones are.
+        catalog.executemany(
+            "INSERT OR IGNORE INTO alarm VALUES (?, ?, ?)",
+            (
+                (store_key(UNIQUE_KEY, id_from_name(key, f"of-{n}").hex()), DUE_MS + n, f"of-{n}".encode())
+                for n in range(0, count, 10)
             ),
         )
     catalog.close()

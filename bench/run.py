@@ -33,6 +33,7 @@ QUESTIONS = (
     "increments_many",
     "rpc_latency",
     "new_objects",
+    "alarms",
     "memory_per_object",
     "restart_after_kill",
     "start_to_first_answer",

@@ -73,6 +73,20 @@ class Room(DurableObject):
             ws.send(message)
 
 
+fired = 0
+
+
+class Waking(DurableObject):
+    async def set(self, at_ms):
+        await self.ctx.storage.set_alarm(at_ms / 1000)
+        return at_ms
+
+    async def alarm(self):
+        global fired
+        await self.ctx.storage.put("ran", True)
+        fired += 1
+
+
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
         # /<kind>/<name>/<what>[/<number>]
@@ -83,6 +97,8 @@ class Default(WorkerEntrypoint):
             return await self.env.ROOM.get_by_name(name).fetch(request)
         stub = (self.env.PLAIN if kind == "plain" else self.env.ITEM).get_by_name(name)
         n = int(number[0]) if number else 0
+        if kind == "alarm":
+            return Response(str(fired if what == "fired" else await self.env.WAKING.get_by_name(name).set(n)))
         match what:
             case "ping":
                 return Response(await stub.ping())

@@ -14,7 +14,7 @@ from perdure._cli.host import ease_collector, tune
 
 tune()  # before anything opens a connection
 
-from app import Default, Item, Plain, Room  # noqa: E402
+from app import Default, Item, Plain, Room, Waking  # noqa: E402
 
 from perdure import Runtime  # noqa: E402
 from perdure._base.limits import IDLE_EVICTION_S  # noqa: E402
@@ -24,7 +24,7 @@ from perdure._http.server import Server, bind, run  # noqa: E402
 
 async def main(asked: argparse.Namespace) -> None:
     sockets = bind("127.0.0.1", asked.port)
-    runtime = Runtime([Plain, Item, Room], worker=Default, data=asked.data, idle_s=asked.idle)
+    runtime = Runtime([Plain, Item, Room, Waking], worker=Default, data=asked.data, idle_s=asked.idle)
     server = Server(Responder(runtime.handle), sockets=sockets, drain_s=5.0)
     await runtime.start()
     if asked.keep_journal:

@@ -29,12 +29,14 @@ const config :Workerd.Config = (
       bindings = [
         (name = "PLAIN", durableObjectNamespace = "Plain"),
         (name = "ITEM", durableObjectNamespace = "Item"),
-        (name = "ROOM", durableObjectNamespace = "Room")
+        (name = "ROOM", durableObjectNamespace = "Room"),
+        (name = "WAKING", durableObjectNamespace = "Waking")
       ],
       durableObjectNamespaces = [
         (className = "Plain", uniqueKey = "bench-Plain", enableSql = true%(kept)s),
         (className = "Item", uniqueKey = "bench-Item", enableSql = true%(kept)s),
-        (className = "Room", uniqueKey = "bench-Room", enableSql = true%(kept)s)
+        (className = "Room", uniqueKey = "bench-Room", enableSql = true%(kept)s),
+        (className = "Waking", uniqueKey = "bench-Waking", enableSql = true%(kept)s)
       ],
       durableObjectStorage = (localDisk = "storage")
     )),

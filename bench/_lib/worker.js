@@ -64,6 +64,19 @@ export class Room extends DurableObject {
   }
 }
 
+let fired = 0;
+
+export class Waking extends DurableObject {
+  async set(atMs) {
+    await this.ctx.storage.setAlarm(atMs);
+    return atMs;
+  }
+  async alarm() {
+    await this.ctx.storage.put('ran', true);
+    fired += 1;
+  }
+}
+
 export default {
   async fetch(request, env) {
     // /<kind>/<name>/<what>[/<number>]
@@ -72,6 +85,8 @@ export default {
     if (kind === 'room') return await env.ROOM.getByName(name).fetch(request);
     const stub = (kind === 'plain' ? env.PLAIN : env.ITEM).getByName(name);
     const n = number ? Number(number) : 0;
+    if (kind === 'alarm')
+      return new Response(String(what === 'fired' ? fired : await env.WAKING.getByName(name).set(n)));
     switch (what) {
       case 'ping':
         return new Response(await stub.ping());

@@ -177,13 +177,18 @@ class Scheduler:
         if not self._is_on:
             return
         now_ms = self._now_ms()
+        begun = 0
         try:
             while self._slots:
+                if begun == limits.ALARMS_BEGUN_AT_ONCE:
+                    asyncio.get_running_loop().call_soon(self._look, context=contextvars.Context())
+                    return
                 self._read_ahead(now_ms)
                 entry = self._agenda.take(now_ms)
                 if entry is None:
                     break
                 self._begin(entry)
+                begun += 1
         except PerdureError as error:
             log.warning("the index of alarms cannot be read: %s It is tried again.", error)
             self._timer_at_ms = 0

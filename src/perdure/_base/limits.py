@@ -86,6 +86,7 @@ ALARM_RETRY_FIRST_S: Final = 2.0  # ALM-13; it doubles with each failure
 ALARM_RETRY_EXPONENT_MAX: Final = 9
 ALARM_RETRY_JITTER: Final = 0.25  # so much of the wait is added at random, at most
 ALARMS_AT_ONCE: Final = 100  # runs that may be under way; one that waits for long counts no more
+ALARMS_BEGUN_AT_ONCE: Final = 8  # then others have their turn: each opens a database
 ALARM_WAITS_S: Final = 5.0  # that is how long
 ALARM_CLOCK_CHECK_S: Final = 10.0  # the machine's clock may be set forward: then what is due runs so soon
 ALARM_INDEX_RETRY_S: Final = 1.0  # the index of alarms could not be read: try again

@@ -103,8 +103,7 @@ class Alarms:
             result = methods.call_with(handler, info)
             if inspect.isawaitable(result):
                 await result
-        if metadata.alarm(store) == run.due_ms:
-            metadata.clear_alarm(store)
+        metadata.clear_alarm(store, only_ms=run.due_ms)
 
     async def run_now(self, live: Live) -> bool:
         """Run the alarm, whatever its time; tell whether there was one that is not running already."""
@@ -145,9 +144,7 @@ class Alarms:
             return
 
         def clear(_: object) -> None:
-            store = live.store()
-            if metadata.alarm(store) == entry.due_ms:
-                metadata.clear_alarm(store)
+            metadata.clear_alarm(live.store(), only_ms=entry.due_ms)
 
         try:
             live = space.live(object_id, entry.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Hashable
 from typing import Any, Final, cast
 
@@ -101,6 +102,17 @@ def call_with(handler: Callable[..., Any], *args: Any) -> Any:
 
 def takes(function: Callable[..., Any], most: int) -> int:
     """Tell how many positional arguments *function* takes, at most *most*; as many when it does not tell."""
+    if isinstance(function, types.MethodType):
+        return _method_takes(function.__func__, most + 1) - 1
+    return _takes(function, most)
+
+
+@functools.lru_cache(maxsize=1024)
+def _method_takes(function: Callable[..., Any], most: int) -> int:
+    return _takes(function, most)  # not for any function: a closure, and all it holds, would be kept
+
+
+def _takes(function: Callable[..., Any], most: int) -> int:
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

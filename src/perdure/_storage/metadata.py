@@ -42,9 +42,13 @@ def alarm_in(file: PlainFile) -> int | None:
 
 def read_alarm(database: Database) -> int | None:
     """Return the time of the alarm in epoch milliseconds, or None."""
-    if database.run(_EXISTS).fetchone() is None:
-        return None
-    row = database.run(_GET, (_ALARM,)).fetchone()
+    try:
+        row = database.run(_GET, (_ALARM,)).fetchone()
+    except Error:
+        # To ask first whether there is a table would be one more statement each time there is one.
+        if database.run(_EXISTS).fetchone() is None:
+            return None
+        raise
     return None if row is None else cast(int, row[0])
 
 
@@ -62,9 +66,10 @@ def set_alarm(store: Store, due_ms: int, *, confirmed: bool = True) -> None:
         _write(store, confirmed, (_CREATE, ()), (_PUT, (_ALARM, due_ms)))
 
 
-def clear_alarm(store: Store, *, confirmed: bool = True) -> None:
-    """Clear the alarm, if there is one."""
-    if alarm(store) is not None:
+def clear_alarm(store: Store, *, confirmed: bool = True, only_ms: int | None = None) -> None:
+    """Clear the alarm, if there is one, and if it has the time *only_ms*."""
+    due_ms = alarm(store)
+    if due_ms is not None and only_ms in (None, due_ms):
         _write(store, confirmed, (_DELETE, (_ALARM,)))
 
 
