@@ -623,3 +623,19 @@ async def test_an_event_of_another_object_is_not_kept_by_a_slow_socket():
         assert not live_of(stub).is_idle
         go_on.set()
         await until(lambda: live_of(stub).is_idle)
+
+
+@pytest.mark.rows("WS-15")
+async def test_a_socket_belongs_to_the_loops_thread():
+    """Sending from another one is refused, and says what to do."""
+    async with an_object(Room) as stub:
+        client = await connect(stub)
+
+        async def use(room):
+            (ws,) = room.ctx.get_websockets()
+            return await attempt(asyncio.to_thread(ws.send, "from a thread"))
+
+        error = await inside(stub, use)
+        assert isinstance(error, RuntimeError)
+        assert "was used from another thread" in str(error)
+        assert client.got == []

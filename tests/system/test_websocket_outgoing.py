@@ -242,3 +242,26 @@ def test_a_worker_relays_messages_of_its_own():
             await client.hears("HELLO!")
 
     run(main())
+
+
+def test_a_server_that_stops_ends_the_connections_that_it_passed_on():
+    """Nobody is left at their other end."""
+    gone = []
+
+    async def handler(connection):
+        await connection.wait_closed()
+        gone.append(connection.close_code)
+
+    class Proxy(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await fetch(self.env.URL, headers={"upgrade": "websocket"})
+
+    async def main():
+        async with serving_outside(handler) as server:
+            url = url_of(server).replace("ws:", "http:")
+            async with playing(Echo, worker=Proxy, env={"URL": url}) as app, raw(app.port) as client:
+                app.server.stop()
+                assert (await client.closed_with())[0] == 1012
+                await until(lambda: gone == [1011])
+
+    run(main())

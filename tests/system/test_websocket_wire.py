@@ -713,3 +713,62 @@ def test_plain_handlers_count_as_events_in_ten_seconds():
             assert (code, "within a 10 second window" in reason) == (1013, True)
 
     run(main())
+
+
+# --- clients that are held back ---------------------------------------------------------------------------
+
+
+def test_a_client_that_is_held_back_is_not_taken_for_dead():
+    """Its pongs are not read, like everything else of it."""
+    go_on = None
+
+    class Slow(Echo):
+        async def websocket_message(self, ws, message):
+            await go_on.wait()
+            await super().websocket_message(ws, message)
+
+    async def main():
+        nonlocal go_on
+        go_on = asyncio.Event()
+        async with playing(Slow, limits=limits(ping_s=0.01)) as app, raw(app.port) as client:
+            client.say(b"x" * (2 * MIB))
+            await until(lambda: app.server.hub.sockets and live_of(app.stub()).events)
+            for _ in range(3):  # each tick of the server asks
+                app.server.hub._pinged_at_s = 0.0
+                app.server.hub.tick()
+                await asyncio.sleep(0)
+            go_on.set()
+            while (found := await client.frame()) == (PING, b""):
+                client.send(frame(PONG))
+            assert found == (BINARY, b"x" * (2 * MIB))
+
+    run(main())
+
+
+def test_a_client_of_a_socket_that_nobody_took_has_to_wait():
+    """What is kept for whoever takes it has a bound; nothing of it is lost."""
+    kept = []
+
+    class Forgetful(Room):
+        async def fetch(self, request):
+            client, server = WebSocketPair()
+            kept.append(server)
+            return Response(None, status=101, websocket=client)
+
+    async def main():
+        async with playing(Forgetful) as app, raw(app.port) as client:
+            sending = asyncio.ensure_future(send(client))
+            for _ in range(50):
+                await asyncio.sleep(0.002)
+            assert not sending.done()
+            kept[0].accept()
+            messages = aiter(kept[0])
+            assert [(await anext(messages))[:2] for _ in range(60)] == [b"%02d" % n for n in range(60)]
+            await sending
+
+    async def send(client):
+        for n in range(60):
+            client.say(b"%02d" % n + b"x" * 200_000)
+            await client.writer.drain()
+
+    run(main())

@@ -72,9 +72,7 @@ WEBSOCKET_LINGER_BYTES: Final = 1 * MIB  # a client that broke a rule may still 
 WEBSOCKET_RETRY_S: Final = 1.0  # an overloaded object is told of a close so much later
 WEBSOCKET_WAITING_MAX: Final = 256  # messages of one socket whose handlers run; then its client has to wait
 WEBSOCKET_WAITING_BYTES_MAX: Final = 1 * MIB  # … or bytes of them
-WEBSOCKET_UNREAD_BYTES_MAX: Final = (
-    1 * MIB
-)  # what is kept of a standard socket's messages that nobody listens to
+WEBSOCKET_UNREAD_BYTES: Final = 2 * MIB  # of messages that nobody listens to: more is dropped
 WEBSOCKET_BUFFER_BYTES: Final = 8 * MIB  # sent and not taken by the client …
 WEBSOCKET_BUFFER_S: Final = 2.0  # … for so long: a further message closes it (1013)
 WEBSOCKET_BURST: Final = 8  # so many times that at one moment closes it at once: one step may say much
@@ -167,3 +165,4 @@ ADMIN_LIST_DEFAULT: Final = 1000  # entries of a list unless more are asked for
 ADMIN_LIST_MAX: Final = 100_000
 
 assert JOURNAL_BUDGET_BYTES >= JOURNAL_SEGMENTS_MIN * JOURNAL_SEGMENT_BYTES
+assert WEBSOCKET_UNREAD_BYTES > WEBSOCKET_WAITING_BYTES_MAX  # what came before accept() is never dropped

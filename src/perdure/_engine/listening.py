@@ -165,13 +165,13 @@ class Listening:
     # --- a reader -------------------------------------------------------------------------------------
 
     def _keep(self, end: End, data: str | bytes) -> None:
-        if self._read is None and self._unread_bytes + len(data) > limits.WEBSOCKET_UNREAD_BYTES_MAX:
+        if self._read is None and self._unread_bytes >= limits.WEBSOCKET_UNREAD_BYTES:
             if not self._is_dropping:
                 self._is_dropping = True
                 log.warning(
                     "a WebSocket that was taken with accept() has no message listener and is not read: of its messages "
                     "the first %d bytes are kept for an `async for`, the others dropped",
-                    limits.WEBSOCKET_UNREAD_BYTES_MAX,
+                    limits.WEBSOCKET_UNREAD_BYTES,
                 )
             return
         self._unread_bytes += len(data)

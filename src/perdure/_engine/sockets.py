@@ -166,7 +166,9 @@ def _nothing(_: object) -> None:
 def leave(act: Callable[..., None], *args: Any) -> None:
     """Do `act(*args)`, which the world can see, as soon as the running object's writes so far are durable."""
     live: Live | None = current.get()
-    if live is None or (live.state is lifecycle.RUNNING and not live.used_store):
+    if live is not None:
+        live.check_thread("A WebSocket")
+    if live is None or (live.state is lifecycle.RUNNING and live.used_store is None):
         act(*args)
     elif live.broken is None:
         _leave(live, act, *args)

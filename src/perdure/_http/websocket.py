@@ -65,6 +65,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_heard_close",
         "_hub",
         "_is_alive",
+        "_is_held",
         "_reader",
         "_state",
         "_timer",
@@ -83,6 +84,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._state = _OPEN
         self._heard_close = False
         self._is_alive = True  # heard of since the last ping
+        self._is_held = False
         self._dropped_bytes = 0
         self._full_since_s: float | None = None
         transport.set_write_buffer_limits(high=hub.limits.websocket.buffer_bytes)
@@ -193,10 +195,13 @@ class WebSocketProtocol(asyncio.Protocol):
         self.take_loss()
 
     def hold(self) -> None:
+        self._is_held = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def go_on(self) -> None:
+        self._is_held = False
+        self._is_alive = True
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -204,7 +209,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def ping(self) -> None:
         """See whether the client is there; one that has not been heard of since the last time is not."""
-        if self._state is not _OPEN:
+        if self._state is not _OPEN or self._is_held:  # who is not listened to cannot be heard
             return
         if not self._is_alive:
             self.transport.abort()
@@ -218,6 +223,8 @@ class WebSocketProtocol(asyncio.Protocol):
         peer, self.peer = self.peer, None
         if isinstance(peer, End):
             peer.peer = None
+        elif peer is not None:  # another connection, which was passed on to this client
+            peer.take_loss(reason)
         self.take_close(code, reason)
 
     def abort(self) -> None:

@@ -2,7 +2,7 @@
 
 An end talks to its *peer*: the other end of a pair, or the connection of a client once the other end was
 returned in a response. What the peer says is heard by a *hearer*: the listeners of a standard socket, or the
-registry of an object for a hibernatable one. Until there is a hearer it is kept.
+roster of an object for a hibernatable one. Until there is a hearer it is kept.
 
 Invariants: each side closes once; after that it says nothing more. The hearer is told of the end of the
 connection once: `closed` or `failed`; and of its last sign of life once: `over`. An idle end is a few words
@@ -142,6 +142,7 @@ class End:
         hearer = self.hearer
         if hearer is None:
             self._keep("take", data)
+            self.begin(len(data))
         elif not self.heard_close:
             hearer.message(self, data)
 
@@ -194,6 +195,8 @@ class End:
         backlog, self._backlog = self._backlog, None
         for name, said in backlog or ():
             getattr(listener, name)(*said)
+            if name == "take":
+                self.finish(len(said[0]))
 
     def _look_whether_over(self) -> None:
         hearer = self.hearer
@@ -214,12 +217,13 @@ class End:
 
         Its `peer` is the other side from now on, or None if that is gone.
         """
-        other, self.peer = self.peer, None
+        other = self.peer
         self.mode = GIVEN
         connection.peer = other
         if other is not None:
             other.peer = connection
         self._tell(connection)
+        self.peer = None
 
     # --- how much is waiting --------------------------------------------------------------------------
 
