@@ -3,7 +3,7 @@ Plays the benchmarks: Perdure and workerd in turns, on one machine, in one run.
 
     python bench/run.py                         all questions
     python bench/run.py http_ping sql_read      some
-    python bench/run.py --quick                 a look at all in under 90 s
+    python bench/run.py --quick                 a look at all in some minutes
 
 Prints one table and writes `bench/results/<time>.json`. Numbers of one run compare; those of two runs do not.
 """

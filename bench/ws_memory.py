@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from contextlib import ExitStack
 
 from _lib.bench import Bench
 from _lib.table import Row
@@ -25,25 +26,28 @@ def play(bench: Bench) -> list[Row]:
     most = min(files, SOCKETS_MAX) // PER_ROOM * PER_ROOM
     counts = COUNTS[:1] if bench.quick else sorted({min(count, most) for count in COUNTS} | {most})
     with bench.in_memory(), bench.both() as servers:
-        for server in servers:
-            with bench.holding(server, room="warm", rooms=1, sockets=WARM):
+        with ExitStack() as warm:
+            for server in servers:
+                warm.enter_context(bench.holding(server, room="warm", rooms=1, sockets=WARM))
+            time.sleep(HIBERNATED_S)
+        # Once: what a smaller number left free, a larger one uses.
+        before = {server: server.memory_bytes() for server in servers}
+        for count in counts:
+            rooms = max(1, count // PER_ROOM)
+            asked = {"room": f"of-{count}", "rooms": rooms, "sockets": count, "asked": rooms}
+            with ExitStack() as holding:
+                held = {}
+                for server in servers:
+                    if server.name == "workerd" and FILES_OF_WORKERD * count > files:
+                        say(f"  {count:,} sockets of workerd would need more open files than there may be")
+                    else:
+                        held[server] = holding.enter_context(bench.holding(server, **asked))
                 time.sleep(HIBERNATED_S)
-            before = server.memory_bytes()  # once: what a smaller number left free, a larger one uses
-            for count in counts:
-                if server.name == "workerd" and FILES_OF_WORKERD * count > files:
-                    say(f"  {count:,} sockets of workerd would need more open files than there may be")
-                    continue
-                rooms = max(1, count // PER_ROOM)
-                asked = {"room": f"of-{count}", "rooms": rooms, "sockets": count, "asked": rooms}
-                with bench.holding(server, **asked) as held:
-                    time.sleep(HIBERNATED_S)
-                    each = (server.memory_bytes() - before) / count / 1024
-                    held.finish()  # the first message of each room finds a new instance
-                found.setdefault(count, []).append(each)
-            say(
-                f"  {server.name} "
-                + " ".join(f"{count:,}: {each[-1]:.1f} KiB" for count, each in found.items())
-            )
+                for server in held:
+                    each = (server.memory_bytes() - before[server]) / count / 1024
+                    found.setdefault(count, []).append(each)
+                    held[server].finish()  # the first message of each room finds a new instance
+                    say(f"  {server.name} {count:,}: {each:.1f} KiB")
     rows = []
     for count, each in found.items():
         name = f"memory of each of {count:,} hibernated sockets"

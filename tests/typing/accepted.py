@@ -28,6 +28,8 @@ from perdure import (
     SqlCursor,
     SyncNamespace,
     SyncStub,
+    WebSocket,
+    WebSocketPair,
     WorkerEntrypoint,
     value,
 )
@@ -86,6 +88,22 @@ class Counter(DurableObject):
         assert_type(await request.text(), str)
         other = self.env.COUNTER.get_by_name(self.env.GREETING)
         return Response.json({"n": await other.hit("x")}, status=201)
+
+
+class Room(DurableObject):
+    async def fetch(self, request: Request) -> Response:
+        client, server = WebSocketPair()
+        self.ctx.accept_websocket(server, ["tag"])
+        return Response(None, status=101, websocket=client)
+
+    def websocket_message(self, ws: WebSocket, message: str | bytes) -> None:
+        for other in self.ctx.get_websockets("tag"):
+            assert_type(other, WebSocket)
+            other.send(message)
+
+    async def listen(self, url: str) -> None:
+        async for message in await perdure.connect_websocket(url, protocols=["v1"]):
+            assert_type(message, str | bytes)
 
 
 class Untyped(DurableObject):

@@ -76,8 +76,8 @@ class _Deliver:
         end.begin(size)
         live.deliver(SocketEvent(method, run, size, partial(self._refused, end, method, args, size)))
 
-    # A handler that is a plain function needs no task: it is one step, taken where the message arrives. That is
-    # a fifth of what a task costs. Not inside another step, and not before what waits for its turn (WS-10).
+    # A handler that is a plain function needs no task: it is one step, taken where the message arrives. That takes
+    # half of the time. Not inside another step, and not before what waits for its turn (WS-10).
 
     def _runs_at_once(self, live: Live) -> bool:
         host = live.host
