@@ -18,6 +18,8 @@ import perdure
 
 HERE = Path(__file__).parent
 READY = re.compile(r"Ready on http://[^:/\s]+:(\d+)")
+# Read once: servers start in threads, while pytest changes its own variables.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(perdure.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
 START_S = 30.0
 STOP_S = 20.0
 
@@ -57,7 +59,7 @@ class Server:
         command = [sys.executable, "-m", "perdure", "serve", str(self.app)]
         self._process = subprocess.Popen(
             [*command, "--port", str(self.port), "--data", str(self.data)],
-            env=os.environ | {"PYTHONPATH": str(Path(perdure.__file__).parents[1]), "PYTHONUNBUFFERED": "1"},
+            env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
