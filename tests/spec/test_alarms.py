@@ -985,6 +985,28 @@ async def test_more_alarms_than_memory_holds_all_run_in_order(
         assert len({name for name, _ in HISTORY}) == 60
 
 
+async def test_an_object_that_cannot_be_opened_keeps_no_other_from_its_time(
+    data: Path,
+) -> None:
+    """Its alarm is tried again, without counting, until it can."""
+    async with a_world(data=data) as world:
+        await world.named("bad").set(timedelta(seconds=5))
+        await world.named("good").set(timedelta(seconds=6))
+        folder = world.runtime._running().storage.layout
+        path = Path(folder.store(live_of(world.named("bad")).store().key))
+    async with a_world(data=data, clock=ManualClock(START + 1)):
+        pass  # what the journal held is in the files now
+    kept = path.read_bytes()
+    path.write_bytes(b"no database" * 1000)
+    async with a_world(data=data, clock=ManualClock(START + 2)) as world:
+        await world.pass_(10)
+        assert [name for name, _ in HISTORY] == ["good"]
+        assert world.told.failed[0][2] is not None
+        path.write_bytes(kept)
+        await world.pass_(60)
+        assert HISTORY[1:] == [("bad", AlarmInfo(0, False, moment(5)))]
+
+
 async def test_an_alarm_that_hangs_keeps_no_place_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """After five seconds of waiting the next one begins."""
     monkeypatch.setattr(limits, "ALARMS_AT_ONCE", 2)

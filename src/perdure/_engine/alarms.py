@@ -20,7 +20,7 @@ from perdure._engine import methods
 from perdure._engine.events import AlarmEvent, InternalEvent
 from perdure._storage import metadata
 from perdure._storage.layout import split_key
-from perdure.errors import ObjectReset, PerdureError, StorageFailed, StorageReset
+from perdure.errors import ObjectReset, StorageFailed, StorageReset
 
 if TYPE_CHECKING:
     from perdure._engine.host import Host, Space
@@ -71,8 +71,8 @@ class Alarms:
                 self._deliver(live, due_ms, entry, ended)
             else:
                 _when_settled(store, ended)
-        except (PerdureError, OSError) as error:
-            # Its database cannot be opened, or nothing may begin any more.
+        except Exception as error:
+            # Its database cannot be opened, or nothing may begin any more: other objects' alarms go on.
             ended.set_result(Outcome(error, counts=False))
         if live is not None:
             live.leave_unused()
@@ -154,7 +154,7 @@ class Alarms:
             clear(None)
             live.end_turn()
             live.leave_unused()
-        except (PerdureError, OSError) as error:
+        except Exception as error:
             self._host.observer.background_failed(space.label(object_id, entry.name), error)
 
 

@@ -256,6 +256,7 @@ class Database:
         self._open()
 
     def _open(self) -> None:
+        connection: apsw.Connection | None = None
         try:
             connection = apsw.Connection(
                 self._path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=_STATEMENTS_CACHED
@@ -274,6 +275,8 @@ class Database:
             connection.execute("SELECT 1 FROM sqlite_schema", can_cache=False).fetchall()
             self._pragma("cache_size", "64")
         except apsw.Error as error:
+            if connection is not None:
+                connection.close(True)  # else it holds its lock as long as somebody holds the error
             raise DataFolderError(
                 f"{self._path} cannot be opened as a database: {error}. It is damaged, or something else holds "
                 "it; restore it from a backup, or move it away to start this object empty."
