@@ -253,7 +253,18 @@ class StorageEngine:
     def _in_thread(self, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
         """Run *work*, which syncs, in a thread, and *done* on the loop."""
         self._syncing += 1
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        loop = asyncio.get_running_loop()
+        try:
+            future = loop.run_in_executor(self._threads, work)
+        except RuntimeError:
+            # The interpreter is ending, and pools take no work any more (`RuntimeThread._stop_at_exit`): nobody
+            # is left whom a wait here could hold up.
+            future = loop.create_future()
+            try:
+                work()
+                future.set_result(None)
+            except Exception as error:
+                future.set_exception(error)
 
         def finished(future: asyncio.Future[None]) -> None:
             self._syncing -= 1
