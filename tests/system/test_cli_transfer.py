@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -67,7 +66,7 @@ def test_an_export_as_text_makes_the_same_database(site, tmp_path):
     assert not list((site.folder / ".perdure").glob("exported-*"))
 
 
-@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="no sqlite3 shell here")
+@pytest.mark.foreign
 def test_an_export_opens_in_the_sqlite3_shell(site, tmp_path):
     """What an operator has at hand."""
     site.ok("call", "Counter", "shell", "fill")
