@@ -1,4 +1,4 @@
-"""Behind Debian's nginx, as docs/deployment.md sets it up."""
+"""Behind Debian's nginx, as docs/how-to/deployment.md sets it up."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from perdure.web import Response
 
 pytestmark = pytest.mark.foreign
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/deployment.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/deployment.md"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 CLIENT = "127.0.0.2"  # every address of 127/8 is this machine's: one by which a client is told from the proxy
 
