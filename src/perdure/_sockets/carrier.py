@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
 
@@ -18,7 +19,7 @@ from perdure._sockets.rules import DISCONNECTED, INTERNAL_ERROR, TOO_SLOW, TRY_A
 log = logging.getLogger("perdure")
 
 
-class Carrier:
+class Carrier(ABC):
     """See the module; `run` is its life."""
 
     def __init__(self) -> None:
@@ -33,17 +34,17 @@ class Carrier:
 
     # --- what a subclass does -------------------------------------------------------------------------
 
+    @abstractmethod
     async def receive(self) -> str | bytes | tuple[int | None, str] | None:
         """Return the next message, (code, reason) of a Close, or None when the connection is lost."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def send(self, data: str | bytes) -> None:
         """Send a message."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def send_close(self, code: int | None, reason: str) -> None:
         """Send a Close."""
-        raise NotImplementedError
 
     # --- its life -------------------------------------------------------------------------------------
 
