@@ -36,7 +36,8 @@ class Exports(Mapping[str, Any]):
     """
     Ways back to the application's own top-level classes, by class name: `ctx.exports.Room.get_by_name("x")` (EP-11).
 
-    A durable object's class gives its namespace; a worker's class gives a stub of the worker.
+    A durable object's class gives its namespace; a worker's class gives a stub of the worker, and
+    `ctx.exports.Name(props={…})` one whose worker finds these in `ctx.props` (EP-12).
     """
 
     def __init__(self, exports: Mapping[str, Any]) -> None:
@@ -241,16 +242,21 @@ class ExecutionContext:
 
     Attributes:
         exports: ways back to the application's own classes.
-        props: always an empty dict here.
+        props: what the binding, or `ctx.exports.Name(props=…)`, was given for this worker; else an empty dict (EP-09, EP-12).
     """
 
     __slots__ = ("_background", "_clock", "_is_over", "_observer", "_tasks", "_timer", "exports", "props")
 
     def __init__(
-        self, exports: Exports, background: set[asyncio.Future[Any]], clock: Clock, observer: Observer
+        self,
+        exports: Exports,
+        props: dict[str, Any],
+        background: set[asyncio.Future[Any]],
+        clock: Clock,
+        observer: Observer,
     ) -> None:
         self.exports = exports
-        self.props: dict[str, Any] = {}
+        self.props = props
         self._background = background
         self._clock = clock
         self._observer = observer

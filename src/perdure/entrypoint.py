@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -56,12 +56,22 @@ class Entrypoint:
     """Makes instances of a worker class and runs them outside of any object."""
 
     def __init__(
-        self, worker: type, make_context: Callable[[], ExecutionContext], env: Any, registry: Registry
+        self,
+        worker: type,
+        make_context: Callable[[dict[str, Any]], ExecutionContext],
+        env: Any,
+        registry: Registry,
+        props: Mapping[str, Any] | None = None,
     ) -> None:
         self._worker = worker
         self._make_context = make_context
         self._env = env
         self._registry = registry
+        self._props = copy(dict(props or {}), label="props")
+
+    def with_props(self, props: Mapping[str, Any]) -> Entrypoint:
+        """Return the same worker, whose instances find *props* in their `ctx` (EP-12)."""
+        return Entrypoint(self._worker, self._make_context, self._env, self._registry, props)
 
     async def fetch(self, request: Request) -> Response:
         """Answer *request* with a fresh instance, in this task."""
@@ -84,7 +94,7 @@ class Entrypoint:
             Exception: what it raised, else what the first task that failed raised.
         """
         current_env.set(self._env)
-        ctx = self._make_context()
+        ctx = self._context()
         handler = methods.handler(self._worker(ctx, self._env), "scheduled")
         if handler is None:
             controller.no_retry()
@@ -100,9 +110,12 @@ class Entrypoint:
         if error is not None or failed is not None:
             raise error or failed  # type: ignore[misc]
 
+    def _context(self) -> ExecutionContext:
+        return self._make_context(copy(self._props) if self._props else {})  # an instance may change its own
+
     async def _run(self, use: Callable[..., Any], *args: Any) -> Any:
         current_env.set(self._env)
-        ctx = self._make_context()
+        ctx = self._context()
         try:
             return await invoke(use, self._worker(ctx, self._env), *args)
         finally:
@@ -117,7 +130,7 @@ def _fetch(worker: Any, request: Request) -> Any:
 
 
 class EntrypointStub:
-    """What `ctx.exports` has for a worker: `await stub.fetch(url)`, `await stub.method(...)`."""
+    """A worker in `env` or `ctx.exports`: `await stub.fetch(url)`, `await stub.method(...)` (EP-09, EP-11)."""
 
     def __init__(self, entrypoint: Entrypoint, registry: Registry) -> None:
         self._entrypoint = entrypoint
@@ -178,6 +191,15 @@ class EntrypointStub:
         else:
             if not future.done():
                 future.set_result(result)
+
+
+class LoopbackStub(EntrypointStub):
+    """The stub that `ctx.exports` has; called with props, it gives one for a worker that has them (EP-12)."""
+
+    def __call__(self, *, props: Mapping[str, Any]) -> EntrypointStub:
+        if not isinstance(props, Mapping):
+            raise TypeError(f"props must be a dict, not {type(props).__name__}.")
+        return EntrypointStub(self._entrypoint.with_props(props), self._registry)
 
 
 def _pack_response(response: Response) -> Response:

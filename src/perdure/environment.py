@@ -21,6 +21,10 @@ class Env(Mapping[str, Any]):
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.__dict__.update(values)
 
+    def _add(self, values: Mapping[str, Any]) -> None:
+        """Take in what could only be made when this env was there: workers that are given it."""
+        self.__dict__.update(values)
+
     def __getattr__(self, name: str) -> Any:
         have = ", ".join(sorted(self.__dict__)) or "nothing"
         raise AttributeError(f"env has no binding or variable {name!r}; it has {have}")

@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -51,7 +51,7 @@ from perdure._storage.notes import add_notes
 from perdure._telemetry.log import LogObserver
 from perdure.context import DurableObjectState, ExecutionContext, Exports
 from perdure.durable_object import DurableObject
-from perdure.entrypoint import Entrypoint, EntrypointStub, ScheduledController
+from perdure.entrypoint import Entrypoint, EntrypointStub, LoopbackStub, ScheduledController
 from perdure.environment import Env
 from perdure.errors import ConfigError, DataFolderError, PerdureError
 from perdure.namespace import Namespace
@@ -88,13 +88,13 @@ class _NotRunning:
 _NOT_RUNNING: Any = _NotRunning()
 
 
-def _by_name(objects: Iterable[type], worker: type | None) -> dict[str, type]:
-    """Return class name → class; an error if these cannot be an application's classes."""
+def _by_name(objects: Iterable[type], workers: Collection[type]) -> dict[str, type]:
+    """Return class name → class of the objects; an error if these cannot be an application's classes."""
     classes: dict[str, type] = {}
-    for cls in (*objects, *([] if worker is None else [worker])):
+    for cls in (*objects, *workers):
         if not isinstance(cls, type):
             raise TypeError(f"A runtime is given classes, and makes the instances itself; got {cls!r}.")
-        if cls is worker and issubclass(cls, DurableObject):
+        if cls in workers and issubclass(cls, DurableObject):
             raise TypeError(
                 f"The entrypoint name {cls.__name__} refers to a Durable Object class, but the worker must be a "
                 "stateless one: `class Default(WorkerEntrypoint)`."
@@ -104,8 +104,8 @@ def _by_name(objects: Iterable[type], worker: type | None) -> dict[str, type]:
                 f"Two classes are called {cls.__name__}: {classes[cls.__name__].__module__}.{cls.__name__} and "
                 f"{cls.__module__}.{cls.__name__}. Their objects could not be told apart: rename one of them."
             )
-    if worker is not None:
-        del classes[worker.__name__]
+    for cls in workers:
+        classes.pop(cls.__name__, None)
     return classes
 
 
@@ -123,6 +123,8 @@ class Runtime:
     Args:
         objects: the durable object classes; each is bound to `env` under its name in UPPER_SNAKE_CASE.
         worker: a `WorkerEntrypoint` class, for `asgi` and `handle`.
+        entrypoints: further such classes, which the application's own code reaches as `ctx.exports.Name` (EP-11).
+        services: name in `env` → such a class, or (class, props): `await env.AUTH.method(...)` (EP-09).
         data: the data folder, made if it is not there; None keeps everything in a temporary one.
         env: variables for `env`, beside the bindings.
         name: the project's name; ids of objects hang on `<name>-<Class>`.
@@ -157,6 +159,8 @@ class Runtime:
         objects: Iterable[type] = (),
         *,
         worker: type | None = None,
+        entrypoints: Iterable[type] = (),
+        services: Mapping[str, type | tuple[type, Mapping[str, Any]]] | None = None,
         data: str | os.PathLike[str] | None = None,
         env: Mapping[str, Any] | None = None,
         name: str = "app",
@@ -182,7 +186,13 @@ class Runtime:
         clock: Clock | None = None,
         observer: Observer | None = None,
     ) -> None:
-        self._classes = classes = _by_name((*objects, *(bindings or {}).values()), worker)
+        self._services = {
+            name: service if isinstance(service, tuple) else (service, {})
+            for name, service in (services or {}).items()
+        }
+        bound = [cls for cls, _ in self._services.values()]
+        self._workers = dict.fromkeys([*([worker] if worker else []), *entrypoints, *bound])
+        self._classes = classes = _by_name((*objects, *(bindings or {}).values()), self._workers)
         self._bindings = (
             dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
         )
@@ -192,7 +202,7 @@ class Runtime:
         self._crons = _parsed(crons)
         self._name = name
         self._declared = declared or Declared(unique_keys=dict(unique_keys or {}))
-        owners = [*classes.values(), *([worker] if worker else [])]
+        owners = [*classes.values(), *self._workers]
         self.registry = Registry({*modules, *(cls.__module__.partition(".")[0] for cls in owners)})
         self._debug = debug
         self._idle_s = idle_s
@@ -224,9 +234,9 @@ class Runtime:
             raise ConfigError(
                 "There are cron expressions and no worker to run at their times: give one as `worker`."
             )
-        for name in self._bindings:
-            if name in self._vars:
-                raise ConfigError(f"{name!r} is both a binding and a variable of env: rename one of them.")
+        for name in (*self._bindings, *self._services):
+            if name in self._vars or (name in self._bindings and name in self._services):
+                raise ConfigError(f"{name!r} stands for two things in env: rename one of them.")
         given = {
             "queue_events": self._queue_limits.events,
             "queue_bytes": self._queue_limits.size_bytes,
@@ -369,13 +379,19 @@ class Runtime:
             )
         bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
         env = self._env = Env({**self._vars, **bound})
-        exports: dict[str, Any] = dict(self._namespaces)
-        self._exports = Exports(exports)
-        if self._worker is not None:
-            worker = self._worker
-            self._entrypoint = Entrypoint(worker, lambda: self._context(host), env, self.registry)
-            exports[worker.__name__] = EntrypointStub(self._entrypoint, self.registry)
-            self._exports = Exports(exports)
+        workers = {
+            cls: Entrypoint(cls, lambda props: self._context(host, props), env, self.registry)
+            for cls in self._workers
+        }
+        env._add(
+            {
+                name: EntrypointStub(workers[cls].with_props(props), self.registry)
+                for name, (cls, props) in self._services.items()
+            }
+        )
+        stubs = {cls.__name__: LoopbackStub(entrypoint, self.registry) for cls, entrypoint in workers.items()}
+        self._exports = Exports({**self._namespaces, **stubs})
+        self._entrypoint = None if self._worker is None else workers[self._worker]
         host.as_websocket = websocket_of
         outgoing.join()
         host.context.run(current_env.set, env)
@@ -384,8 +400,8 @@ class Runtime:
     def _factory(self, cls: type) -> Callable[[Live], Any]:
         return lambda live: cls(DurableObjectState(live, self._exports), self._env)
 
-    def _context(self, host: Host) -> ExecutionContext:
-        return ExecutionContext(self._exports, host.background, self._clock, self._observer)
+    def _context(self, host: Host, props: dict[str, Any]) -> ExecutionContext:
+        return ExecutionContext(self._exports, props, host.background, self._clock, self._observer)
 
     async def stop(self, *, drain_s: float = limits.DRAIN_S) -> None:
         """

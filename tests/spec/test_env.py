@@ -82,7 +82,7 @@ async def test_secrets_are_not_shown():
 
 async def test_a_name_cannot_be_a_binding_and_a_variable():
     """One of them must be renamed."""
-    with pytest.raises(ConfigError, match="'ROOM' is both a binding and a variable"):
+    with pytest.raises(ConfigError, match="'ROOM' stands for two things in env"):
         Runtime(objects=[Room], env={"ROOM": "x"})
 
 

@@ -147,6 +147,11 @@ def runtime_of(prepared: Prepared, options: RunOptions, **more: Any) -> Runtime:
             app.classes.values(),
             bindings=app.bindings,
             worker=app.worker,
+            entrypoints=app.entrypoints.values(),
+            services={
+                service.name: (app.entrypoints[service.class_name], service.props)
+                for service in project.services
+            },
             data=prepared.data,
             env=project.vars,
             name=project.name,

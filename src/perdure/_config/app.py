@@ -18,11 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perdure._config.load import shown
-from perdure._config.names import binding_name
+from perdure._config.names import WORKER_NAME, binding_name
 from perdure._config.problem import Problem, ProblemsFound, did_you_mean, errors
-from perdure._config.project import Binding, Project
-
-WORKER_NAME = "Default"
+from perdure._config.project import Binding, Project, Service
 
 _OURS = str(pathlib.Path(__file__).resolve().parents[1])
 
@@ -40,6 +38,8 @@ class LoadedApp:
     """The same with names and places in the configuration, for the plan of migrations."""
     worker: type | None
     """The class `Default`, which answers requests."""
+    entrypoints: Mapping[str, type]
+    """Every worker class of the main module by its name there, `Default` too."""
     modules: tuple[str, ...]
     """Modules of the application that are imported by now."""
     problems: tuple[Problem, ...] = ()
@@ -80,6 +80,14 @@ def load_app(project: Project, *, object_base: type, worker_base: type) -> Loade
         if classes[name].__name__ != name:
             classes[name] = type(name, (classes[name],), {"__module__": module.__name__})
     classes = {name: value for name, value in classes.items() if name == value.__name__}
+    entrypoints = {
+        name: value
+        for name, value in members.items()
+        if issubclass(value, worker_base) and value is not worker_base and value.__name__ == name
+    }
+    for service in project.services:
+        if service.class_name not in entrypoints:
+            problems.append(_no_entrypoint(project, service, file, members, entrypoints, object_base))
     worker = members.get(WORKER_NAME)
     if worker is None:
         problems.append(
@@ -117,6 +125,7 @@ def load_app(project: Project, *, object_base: type, worker_base: type) -> Loade
         {binding.name: classes[binding.class_name] for binding in bound},
         bound,
         worker,
+        entrypoints,
         _modules_below(project.main.parent),
         tuple(problems),
     )
@@ -193,6 +202,39 @@ def _check_class(
             )
         )
     return False
+
+
+def _no_entrypoint(
+    project: Project,
+    service: Service,
+    file: str,
+    members: Mapping[str, type],
+    entrypoints: Mapping[str, type],
+    object_base: type,
+) -> Problem:
+    assert project.source is not None, "services come from a file"
+    name, at = service.class_name, (*service.at, "entrypoint")
+    if name not in members:
+        return project.source.problem(
+            "config/missing-class",
+            f'worker class "{name}" is bound but not defined in {file}',
+            at,
+            hint=did_you_mean(name, entrypoints),
+            help=f"write `class {name}(WorkerEntrypoint)` there, or correct entrypoint",
+        )
+    if issubclass(members[name], object_base):
+        return project.source.problem(
+            "config/not-a-worker",
+            f"The entrypoint name {name} refers to a Durable Object class, and a service is a stateless worker",
+            at,
+            help='bind it under "durable_objects"',
+        )
+    return project.source.problem(
+        "config/not-a-worker",
+        f'class "{name}" is bound, but does not extend WorkerEntrypoint',
+        at,
+        help=f"write `class {name}(WorkerEntrypoint)` in {file}",
+    )
 
 
 def _worker_hint(members: Mapping[str, type], worker_base: type) -> str | None:

@@ -77,14 +77,14 @@ def _load(path: str, config: str | None, environment: str | None, variables: Seq
     values, problems, read = _files_of_variables(project.root, environment)
     if errors(problems):
         raise ProblemsFound(problems)
-    for binding in project.bindings or ():
-        if binding.name in {**values, **given}:
-            where_from = "--var" if binding.name in given else ".env or .dev.vars"
+    for name in project.names_in_env:
+        if name in {**values, **given}:
+            where_from = "--var" if name in given else ".env or .dev.vars"
             raise ProblemsFound(
                 [
                     Problem(
                         "config/duplicate-binding",
-                        f'"{binding.name}" is a binding and a variable of {where_from}; env can hold one',
+                        f'"{name}" is a binding and a variable of {where_from}; env can hold one',
                         help="give one of them another name",
                     )
                 ]

@@ -26,6 +26,16 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """`env.<name>` is a stub of a worker class of this project, which finds `props` in its `ctx` (EP-09)."""
+
+    name: str
+    class_name: str
+    props: Mapping[str, Any] = field(default_factory=dict)
+    at: Where = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rename:
     """The objects of one class become those of another (MIG-05)."""
 
@@ -79,6 +89,7 @@ class Project:
     main: pathlib.Path
     bindings: tuple[Binding, ...] | None = None
     """None: each class that the application defines is bound under its name in UPPER_SNAKE_CASE."""
+    services: tuple[Service, ...] = ()
     declared: Declared = field(default_factory=Declared)
     vars: Mapping[str, Any] = field(default_factory=dict)
     compatibility_date: str | None = None
@@ -93,6 +104,14 @@ class Project:
     warnings: tuple[Problem, ...] = ()
     watched: tuple[pathlib.Path, ...] = ()
     """Files that were read, besides the application's own modules."""
+
+    @property
+    def names_in_env(self) -> tuple[str, ...]:
+        """What the configuration binds, in order: objects, then services."""
+        return (
+            *[binding.name for binding in self.bindings or ()],
+            *[service.name for service in self.services],
+        )
 
     @property
     def default_data(self) -> pathlib.Path:

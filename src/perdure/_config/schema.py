@@ -10,14 +10,24 @@ import datetime
 import keyword
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, get_args
 
 from perdure._base.cron import Cron, CronError
 from perdure._base.cron import parse as parse_cron
-from perdure._config.names import project_name
+from perdure._config.names import WORKER_NAME, project_name
 from perdure._config.problem import Problem, did_you_mean, errors, listed
-from perdure._config.project import Binding, Declared, Export, Migration, Project, Rename, State, Storage
+from perdure._config.project import (
+    Binding,
+    Declared,
+    Export,
+    Migration,
+    Project,
+    Rename,
+    Service,
+    State,
+    Storage,
+)
 from perdure._config.reader import Reader
 from perdure._config.source import Source, Span, Where
 
@@ -28,6 +38,7 @@ KEYS: dict[str, str] = {
     "compatibility_flags": "List of single behaviours switched on or off.",
     "vars": "Table of values that the application finds in `env`.",
     "durable_objects": "`bindings`: list of `{name, class_name}`; `env.<name>` is the class's namespace.",
+    "services": "List of `{binding, service, entrypoint, props}`; `env.<binding>` calls a worker class of this project.",
     "migrations": "Ordered list of `{tag, …}`: how classes came, were renamed and went.",
     "exports": "Table class name → `{type, state, storage, renamed_to}`: the classes as they should be, "
     "instead of `migrations`.",
@@ -39,8 +50,9 @@ KEYS: dict[str, str] = {
 """Every key of the top level that means something here; the reference page is checked against it."""
 
 ENVIRONMENT_KEYS: tuple[str, ...] = tuple(key for key in KEYS if key != "env")
-NOT_INHERITED: tuple[str, ...] = ("durable_objects", "vars")
+NOT_INHERITED: tuple[str, ...] = ("durable_objects", "services", "vars")
 BINDING_KEYS: tuple[str, ...] = ("name", "class_name", "script_name", "environment")
+SERVICE_KEYS: tuple[str, ...] = ("binding", "service", "entrypoint", "props", "environment")
 MIGRATION_KEYS: tuple[str, ...] = (
     "tag",
     "new_sqlite_classes",
@@ -60,7 +72,7 @@ UNUSED_KEYS: tuple[str, ...] = tuple(
     keep_names keep_vars kv_namespaces legacy_env limits logfwdr logpush media minify mtls_certificates
     no_bundle node_compat observability pages_build_output_dir pipelines placement preserve_file_names
     preview_urls previews python_modules queues r2_buckets ratelimits route routes rules secrets
-    secrets_store_secrets send_email send_metrics services site streaming_tail_consumers tail_consumers
+    secrets_store_secrets send_email send_metrics site streaming_tail_consumers tail_consumers
     text_blobs tsconfig unsafe unsafe_hello_world upload_source_maps vectorize version_metadata
     vpc_services wasm_modules worker_loaders workers_dev workflows
     """.split()
@@ -120,14 +132,16 @@ def read_project(
                 severity="warning",
                 help=f'repeat what it needs under "env.{environment}.{key}"',
             )
+    objects_bound = [binding.name for binding in bindings or ()]
+    services = _services(chosen, name, objects_bound)
     variables = chosen.mapping("vars")
-    for binding in bindings or ():
-        if binding.name in variables:
+    for bound in (*objects_bound, *(service.name for service in services)):
+        if bound in variables:
             chosen.add(
                 "config/duplicate-binding",
-                f'"{binding.name}" is both a binding and a variable; env can hold one of them',
+                f'"{bound}" is both a binding and a variable; env can hold one of them',
                 "vars",
-                binding.name,
+                bound,
                 key=True,
             )
     main = owner("main").text(
@@ -169,6 +183,7 @@ def read_project(
         root=root,
         main=root / (main or ""),
         bindings=bindings,
+        services=services,
         declared=declared,
         vars=variables,
         compatibility_date=_date(owner("compatibility_date")),
@@ -232,6 +247,31 @@ def _bindings(table: Reader, project: str, unused: list[str]) -> tuple[Binding, 
             entry.add("config/duplicate-binding", f'two bindings are named "{name}"', "name")
             continue
         result[name] = Binding(name, class_name, entry.at)
+    return tuple(result.values())
+
+
+def _services(table: Reader, project: str, taken: Collection[str]) -> tuple[Service, ...]:
+    result: dict[str, Service] = {}
+    for entry in table.tables("services"):
+        entry.refuse_unknown(SERVICE_KEYS)
+        name = entry.text("binding", required=True, help="it is the attribute of env")
+        service = entry.text("service", required=True, help=f'write the name of this project, "{project}"')
+        if service is not None and service != project:
+            entry.add(
+                "config/other-service",
+                f'"{name}" is a worker of another project, "{service}"; a process runs one project',
+                "service",
+                hint=f'this project is called "{project}"',
+                help="define or import the class in this project's main file and name it as entrypoint,\n"
+                "or reach the other project over HTTP",
+            )
+        class_name = entry.text("entrypoint") or WORKER_NAME
+        if name is None:
+            continue
+        if name in result or name in taken:
+            entry.add("config/duplicate-binding", f'two bindings are named "{name}"', "binding")
+            continue
+        result[name] = Service(name, class_name, entry.mapping("props"), entry.at)
     return tuple(result.values())
 
 

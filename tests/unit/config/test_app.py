@@ -242,3 +242,50 @@ def test_a_class_whose_binding_name_is_a_variable_is_told():
     problem = problem_of(HEAD + WORKER + "class Room(DurableObject): pass\n")
     assert problem.code == "app/duplicate-binding"
     assert (problem.line, problem.column) == (3, 7)
+
+
+# --- services -------------------------------------------------------------------------------------------
+
+
+def serving(entrypoint, **more):
+    service = {"binding": "AUTH", "service": "shop", "entrypoint": entrypoint, **more}
+    return configured(name="shop", services=[service])
+
+
+AUTH = "class Auth(WorkerEntrypoint): pass\n"
+
+
+@pytest.mark.rows("EP-09")
+def test_the_worker_classes_of_the_main_file_are_its_entrypoints():
+    """`Default` is one of them; the base and other names of a class are not."""
+    app = load(HEAD + WORKER + AUTH + "Also = Auth\n")
+    assert app.entrypoints == {"Default": app.module.Default, "Auth": app.module.Auth}
+
+
+@pytest.mark.rows("EP-09")
+def test_a_service_names_a_worker_class_of_the_main_file():
+    """That is all it needs."""
+    assert load(HEAD + WORKER + AUTH, config=serving("Auth")).problems == ()
+
+
+@pytest.mark.rows("EP-09")
+def test_a_service_whose_class_is_not_defined_is_told_with_the_nearest():
+    """At its place in the configuration."""
+    problem = problem_of(HEAD + WORKER + AUTH, config=serving("Aut"))
+    assert problem.code == "config/missing-class"
+    assert problem.hint == 'did you mean "Auth"?'
+    assert '"entrypoint": "Aut"' in problem.source
+
+
+@pytest.mark.rows("EP-01")
+def test_a_service_that_names_an_object_class_is_told_where_it_belongs():
+    """A service is stateless."""
+    problem = problem_of(HEAD + WORKER + "class Room(DurableObject): pass\n", config=serving("Room"))
+    assert problem.code == "config/not-a-worker"
+    assert problem.help == 'bind it under "durable_objects"'
+
+
+def test_a_service_that_names_another_class_is_told_what_to_extend():
+    """As for `Default`."""
+    problem = problem_of(HEAD + WORKER + "class Auth: pass\n", config=serving("Auth"))
+    assert problem.help == "write `class Auth(WorkerEntrypoint)` in the_app.py"

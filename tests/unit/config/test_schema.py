@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from perdure._config import jsonc, toml
-from perdure._config.project import Binding, Export, Migration, Rename
+from perdure._config.project import Binding, Export, Migration, Rename, Service
 from perdure._config.schema import KEYS, UNUSED_KEYS, read_project
 
 ROOT = pathlib.Path("/project")
@@ -399,3 +399,67 @@ def test_the_same_keys_are_read_from_toml():
     project, (problem,) = read_project(value["tool"]["perdure"], source, ROOT, at=("tool", "perdure"))
     assert project.compatibility_date == "2026-11-01"
     assert (problem.line, pointed_at(problem)) == (7, "3")
+
+
+# --- services -------------------------------------------------------------------------------------------
+
+AUTH = {"binding": "AUTH", "service": "shop", "entrypoint": "Auth"}
+
+
+@pytest.mark.rows("EP-09")
+def test_a_service_names_a_worker_class_and_its_props():
+    """Without an entrypoint it is `Default`."""
+    admin = {"binding": "SELF", "service": "shop", "props": {"role": "admin"}}
+    project = project_of({"services": [AUTH, admin]})
+    assert project.services == (
+        Service("AUTH", "Auth", {}, ("services", 0)),
+        Service("SELF", "Default", {"role": "admin"}, ("services", 1)),
+    )
+    assert project.names_in_env == ("AUTH", "SELF")
+
+
+@pytest.mark.rows("EP-10")
+def test_a_service_of_another_project_is_refused():
+    """A process runs one project."""
+    problem = problem_of({"services": [{**AUTH, "service": "billing"}]})
+    assert problem.code == "config/other-service"
+    assert problem.hint == 'this project is called "shop"'
+    assert pointed_at(problem) == '"billing"'
+
+
+def test_a_service_needs_a_binding_and_a_service():
+    """Each is told."""
+    _, problems = read({"services": [{"entrypoint": "Auth"}]})
+    assert [problem.message.split(" ")[0] for problem in problems] == ['"binding"', '"service"']
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"services": [AUTH, AUTH]},
+        {"services": [AUTH], "vars": {"AUTH": 1}},
+        {
+            "services": [AUTH],
+            "durable_objects": {"bindings": [{"name": "AUTH", "class_name": "Room"}]},
+        },
+    ],
+)
+def test_a_service_has_a_name_of_its_own(table):
+    """Not that of another service, of a variable, or of an object's class."""
+    assert problem_of(table).code == "config/duplicate-binding"
+
+
+@pytest.mark.rows("MIG-09")
+def test_services_do_not_reach_an_environment():
+    """As objects do not."""
+    project, problems = read({"services": [AUTH], "env": {"staging": {}}}, environment="staging")
+    assert project.services == ()
+    assert [problem.code for problem in problems] == ["config/not-inherited"]
+
+
+@pytest.mark.rows("MIG-09")
+def test_a_service_of_an_environment_names_the_project_as_it_is_called_there():
+    """So does Cloudflare's tool."""
+    own = {"staging": {"services": [{**AUTH, "service": "shop-staging"}]}}
+    project, _ = read({"env": own}, environment="staging")
+    assert [service.name for service in project.services] == ["AUTH"]
