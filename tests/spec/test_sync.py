@@ -299,11 +299,16 @@ async def test_many_threads_may_call_at_once():
 # --- in a thread --------------------------------------------------------------------------------------
 
 
+@pytest.fixture
 def threads():
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("perdure")}
+    """Tell which threads of runtimes began since the test did."""
+    before = set(threading.enumerate())
+    return lambda: {
+        thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("perdure")
+    }
 
 
-def test_a_runtime_may_have_a_thread_of_its_own(tmp_path):
+def test_a_runtime_may_have_a_thread_of_its_own(tmp_path, threads):
     """For the time of the block; state is there the next time."""
     for n in (1, 2):
         with Runtime(objects=[Counter], data=tmp_path, disk=Unsynced()).in_thread() as rt:
@@ -314,7 +319,7 @@ def test_a_runtime_may_have_a_thread_of_its_own(tmp_path):
             rt.sync().namespace(Counter).get_by_name("x").hit()
 
 
-def test_start_and_stop_do_the_same_and_may_be_said_twice():
+def test_start_and_stop_do_the_same_and_may_be_said_twice(threads):
     """Each request of a web application may start it."""
     thread = Runtime(objects=[Counter], disk=Unsynced()).in_thread()
     rt = thread.start()
@@ -336,7 +341,7 @@ def test_many_threads_may_start_it_at_once():
     thread.stop()
 
 
-def test_what_hinders_the_start_is_raised_there(tmp_path):
+def test_what_hinders_the_start_is_raised_there(tmp_path, threads):
     """And nothing is left running."""
     with Runtime(objects=[Counter], data=tmp_path, disk=Unsynced()).in_thread():
         with pytest.raises(PerdureError, match="in use"):
@@ -374,7 +379,7 @@ def test_it_cannot_be_stopped_on_its_own_thread():
             rt.run(work)
 
 
-def test_a_runtime_that_was_stopped_by_a_call_may_be_left():
+def test_a_runtime_that_was_stopped_by_a_call_may_be_left(threads):
     """`with` then only ends the thread."""
     with Runtime(objects=[Counter], disk=Unsynced()).in_thread() as rt:
         rt.run(rt.stop)
