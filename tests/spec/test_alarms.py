@@ -56,6 +56,7 @@ class Alarmed(DurableObject):
 RUNS: list[Alarmed] = []
 HISTORY: list[tuple[str | None, AlarmInfo]] = []
 DO: dict[str, Any] = {}
+SEEN: list[Any] = []
 
 
 class Failures(Observer):
@@ -117,6 +118,7 @@ def _forget() -> None:
     RUNS.clear()
     HISTORY.clear()
     DO.clear()
+    SEEN.clear()
 
 
 def moment(seconds: float) -> datetime:
@@ -842,6 +844,47 @@ async def test_an_alarm_that_was_cleared_as_it_waited_to_begin_does_not_run() ->
         await asyncio.gather(blocking, clearing)
         await world.settle()
         assert HISTORY == []
+
+
+@pytest.mark.rows("ALM-04", "ALM-10")
+async def test_the_constructor_of_a_woken_object_sees_its_alarm() -> None:
+    """So `if get_alarm() is None: set_alarm(…)` in a constructor makes no second one."""
+
+    class Looking(Alarmed):
+        def __init__(self, ctx: Any, env: Any) -> None:
+            super().__init__(ctx, env)
+            ctx.block_concurrency_while(self.look)
+
+        async def look(self) -> None:
+            SEEN.append(await self.ctx.storage.get_alarm())
+
+    async with a_world(Looking) as world:
+        await world.stub.set(timedelta(seconds=5))
+        await evict_durable_object(world.stub)
+        await world.pass_(5)
+        assert SEEN == [None, moment(5)]
+        assert len(HISTORY) == 1
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(50, 0), (-50, 1)])
+async def test_an_alarm_that_the_constructor_moves_runs_at_its_new_time(seconds: float, runs: int) -> None:
+    """The object is made before its alarm begins, and what it has stored then counts; in workerd too."""
+
+    class Moving(Alarmed):
+        def __init__(self, ctx: Any, env: Any) -> None:
+            super().__init__(ctx, env)
+            if "move" in DO:
+                ctx.storage.set_alarm(timedelta(seconds=seconds))
+
+    async with a_world(Moving) as world:
+        await world.stub.set(timedelta(seconds=5))
+        await evict_durable_object(world.stub)
+        DO["move"] = True
+        await world.pass_(7)
+        assert len(HISTORY) == runs
+        await world.pass_(50)
+        assert len(HISTORY) == 1
+        assert await world.stub.get() is None
 
 
 @pytest.mark.rows("TEST-02")

@@ -32,18 +32,20 @@ EXCEEDED: Final = "Alarm exceeded its allowed execution time"
 
 class AlarmRun:
     """
-    An alarm on its way: from the delivery of its event, as in workerd, to the end of its handler.
+    An alarm whose event was delivered; it is `Live.alarm` while its handler runs.
 
     Attributes:
         due_ms: its time. The stored alarm keeps it until the end; another time there is a new alarm.
+        wakes: the object's instance is made for it.
         has_begun: its handler has been called.
         is_final: a failure is not tried again (ALM-18).
     """
 
-    __slots__ = ("due_ms", "has_begun", "is_final")
+    __slots__ = ("due_ms", "has_begun", "is_final", "wakes")
 
-    def __init__(self, due_ms: int) -> None:
+    def __init__(self, due_ms: int, *, wakes: bool = False) -> None:
         self.due_ms = due_ms
+        self.wakes = wakes
         self.has_begun = False
         self.is_final = False
 
@@ -84,7 +86,7 @@ class Alarms:
         return self._host.space_of(folder), bytes.fromhex(id_hex)
 
     def _deliver(self, live: Live, due_ms: int, entry: Entry, ended: asyncio.Future[Outcome]) -> None:
-        run = live.alarm = AlarmRun(due_ms)
+        run = AlarmRun(due_ms, wakes=live.instance is None)
         counted = entry.tries.counted if due_ms == entry.due_ms else 0
         info = AlarmInfo(counted, counted > 0, to_datetime(due_ms))
         future = Call(loop=self._host.loop)
@@ -93,16 +95,27 @@ class Alarms:
 
     async def _handle(self, live: Live, run: AlarmRun, info: AlarmInfo) -> None:
         store = live.store()
-        if metadata.alarm(store) is None:
-            return  # an event before this one has cleared it
+        due_ms = metadata.alarm(store)
+        if due_ms is None:
+            return  # an event before this one, or the constructor, has cleared it
+        if run.wakes and due_ms != run.due_ms:
+            # The constructor has moved it. (What another event moved while this one waited runs all the same, and again
+            # at its new time: so it is in workerd as long as that is not confirmed.)
+            if due_ms > clock_ms(self._host.clock.time_s()):
+                return
+            run.due_ms = due_ms
         handler = methods.handler(live.instance, "alarm")
         if handler is None:
             self._host.observer.alarm_unhandled(live)
         else:
             run.has_begun = True
-            result = methods.call_with(handler, info)
-            if inspect.isawaitable(result):
-                await result
+            live.alarm = run
+            try:
+                result = methods.call_with(handler, info)
+                if inspect.isawaitable(result):
+                    await result
+            finally:
+                live.alarm = None
         metadata.clear_alarm(store, only_ms=run.due_ms)
 
     async def run_now(self, live: Live) -> bool:
@@ -111,13 +124,9 @@ class Alarms:
         if due_ms is None or live.alarm is not None:
             live.leave_unused()
             return False
-        run = live.alarm = AlarmRun(due_ms)
+        run = AlarmRun(due_ms)
         info = AlarmInfo(0, False, to_datetime(due_ms))
-        try:
-            await live.call(AlarmEvent, "alarm", lambda instance: self._handle(live, run, info), _nothing)
-        finally:
-            if live.alarm is run:
-                live.alarm = None
+        await live.call(AlarmEvent, "alarm", lambda instance: self._handle(live, run, info), _nothing)
         return True
 
     def expire(self, entry: Entry) -> None:
@@ -160,8 +169,6 @@ class Alarms:
 
 def _over(live: Live, run: AlarmRun, error: BaseException | None, ended: asyncio.Future[Outcome]) -> None:
     """Tell how the event of a run ended."""
-    if live.alarm is run:
-        live.alarm = None
     if error is None:
         assert live.used_store is not None, "its alarm was read"
         _when_settled(live.used_store, ended)
