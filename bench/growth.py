@@ -44,7 +44,7 @@ def _objects(bench: Bench) -> list[Row]:
     rows: list[Row] = []
     try:
         for server, count in zip(servers, counts, strict=True):
-            _fill(server, count, bench.large)
+            fill(server, count, bench.large)
         os.sync()  # so that no measurement pays for it
 
         def start(server: Server, turn: int) -> float:
@@ -84,7 +84,7 @@ def _rows(name: str, unit: str, counts: tuple[int, ...], found: list[list[float]
     return [Row(name.format(f"{count:,}"), unit, each) for count, each in zip(counts, found, strict=True)]
 
 
-def _fill(server: Perdure, count: int, all_files: bool) -> None:
+def fill(server: Perdure, count: int, all_files: bool) -> None:
     """
     Make one object the usual way and copy its file for the others.
 

@@ -45,6 +45,7 @@ QUESTIONS = (
     "event_path",
     "list_objects",
     "growth",
+    "sleeping_objects",
 )
 
 
