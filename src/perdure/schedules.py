@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from perdure._alarms.recurrence import MISSED, Missed, Rule, choose
 from perdure._alarms.retry import Tries
-from perdure._alarms.times import clock_ms, to_datetime, to_ms
+from perdure._alarms.times import LAST_MS, clock_ms, to_datetime, to_ms
 from perdure._base import codec, limits
 from perdure._base.cron import CronError, parse
 from perdure._storage import metadata
@@ -48,6 +48,7 @@ NO_METHOD: Final = (
     "A schedule outlives the instance, so it calls a method of the object by its name: give self.method, or its name. "
     "{given!r} is no method of {name}."
 )
+TOO_LATE: Final = "{method}({length!r}): that is after 2189, and no alarm can be so late."
 DID_NOT_END: Final = "It took the object or the process down each time it was tried."
 
 _chance: Callable[[], float] = random.random
@@ -116,10 +117,12 @@ class Schedules:
     `cron` may stand in `__init__`; any other takes the place of the one of its name.
     """
 
-    __slots__ = ("_owner",)
+    __slots__ = ("_owner", "_running")
 
     def __init__(self, owner: DurableObject) -> None:
         self._owner = owner
+        self._running: int | None = None
+        """The version of the schedule whose job runs."""
 
     # --- making ---------------------------------------------------------------------------------------
 
@@ -153,7 +156,8 @@ class Schedules:
         missed: Missed = "once",
     ) -> Schedule:
         """Call *method* once, after a timedelta or so many seconds; see `at`."""
-        due_ms = clock_ms(self._now_s()) + _length_ms("after", delay, least_ms=0)
+        now_s = self._now_s()
+        due_ms = clock_ms(now_s) + _length_ms("after", delay, now_s, least_ms=0)
         return self._put(Rule(), due_ms, method, args, name, missed)
 
     def every(
@@ -177,8 +181,8 @@ class Schedules:
             missed: of several times at which nobody was there: `once` runs the last, `all` each of them, one after the
                 other, `skip` none that is more than a minute ago.
         """
-        interval_ms = _length_ms("every", interval, least_ms=1)
         now_s = self._now_s()
+        interval_ms = _length_ms("every", interval, now_s, least_ms=1)
         due_ms = clock_ms(now_s) + interval_ms if start is None else to_ms(start, now_s, "every")
         return self._put(Rule(interval_ms), due_ms, method, args, name, missed)
 
@@ -235,8 +239,9 @@ class Schedules:
         known = rows.get(store, name)
         if known is not None:
             is_same = (*rule, called, packed, missed) == known[1:7]
-            # Made again, a schedule that repeats goes on; one for a time is the same if the time is.
-            if is_same and (rule != Rule() or known.due_ms == due_ms):
+            # Made again, a schedule that repeats goes on; one for a time is the same if the time is, and is still to come.
+            is_to_come = known.due_ms == due_ms and known.version != self._running
+            if is_same and (rule != Rule() or is_to_come):
                 return self._schedule(known)
         row = ScheduleRow(name, *rule, called, packed, missed, due_ms, due_ms, 0, random.getrandbits(62))
         rows.put(store, row)
@@ -365,6 +370,7 @@ class Schedules:
         self._arm()
         await asyncio.sleep(0)  # the end of a turn: an abort does not take back that it has begun
         error: Exception | None = None
+        self._running = row.version
         try:
             method = getattr(self._owner, row.method)
             result = method(*codec.loads(row.args, self._live.host.registry))
@@ -372,6 +378,8 @@ class Schedules:
                 await result
         except Exception as raised:
             error = raised
+        finally:
+            self._running = None
         is_last = error is None or row.tries > limits.ALARM_RETRIES_MAX
         text = None if error is None else f"{type(error).__name__}: {error}"
         outcome = "done" if error is None else "failed"
@@ -385,8 +393,8 @@ class Schedules:
 
 
 def _go_on(store: Store, row: ScheduleRow, next_ms: int | None) -> None:
-    """Let the schedule come at its next time; without one it has done what it was for."""
-    if next_ms is None:
+    """Let the schedule come at its next time; without one, or one so late, it has done what it was for."""
+    if next_ms is None or next_ms > LAST_MS:
         rows.drop(store, row.name)
     else:
         rows.put(store, row._replace(due_ms=next_ms, at_ms=next_ms, tries=0))
@@ -421,7 +429,7 @@ class ScheduledObject(DurableObject):
         await self.schedules._run_next()
 
 
-def _length_ms(method: str, length: timedelta | float, *, least_ms: int) -> int:
+def _length_ms(method: str, length: timedelta | float, now_s: float, *, least_ms: int) -> int:
     if isinstance(length, timedelta):
         us = length // timedelta(microseconds=1)
     elif isinstance(length, (int, float)) and not isinstance(length, bool):
@@ -434,6 +442,8 @@ def _length_ms(method: str, length: timedelta | float, *, least_ms: int) -> int:
     if ms < least_ms:
         least = "a millisecond at least" if least_ms else "0 or more"
         raise ValueError(f"{method}({length!r}): it must be {least}.")
+    if clock_ms(now_s) + ms > LAST_MS:
+        raise ValueError(TOO_LATE.format(method=method, length=length))
     return ms
 
 

@@ -234,6 +234,9 @@ async def test_a_schedule_is_a_write_of_its_turn() -> None:
         (lambda s: s.at(datetime(2027, 1, 1), "note"), ValueError, "at() was given"),  # noqa: DTZ001
         (lambda s: s.after(-1, "note"), ValueError, "0 or more"),
         (lambda s: s.after("soon", "note"), TypeError, "got str"),
+        (lambda s: s.after(timedelta(days=365 * 200), "note"), ValueError, "after 2189"),
+        (lambda s: s.after(timedelta.max, "note"), ValueError, "after 2189"),
+        (lambda s: s.every(timedelta.max, "note", start=START), ValueError, "after 2189"),
         (lambda s: s.every(0, "note"), ValueError, "a millisecond at least"),
         (lambda s: s.every(float("inf"), "note"), ValueError, "finite"),
         (lambda s: s.cron("0 25 * * *", "note"), ValueError, '"25" is no hour'),
@@ -354,6 +357,31 @@ async def test_a_job_may_change_schedules_as_it_runs() -> None:
         await world.do(lambda s: s.every(10, "note"))
         await world.pass_(60)
         assert RAN == ["26 12:00:10", "26 12:00:15 again"]
+
+
+async def test_a_job_may_ask_for_itself_again_at_once() -> None:
+    """Also in the millisecond for which it runs: its own schedule is no longer one that is to come."""
+
+    async def again(one: Any) -> None:
+        if len(RAN) < 4:
+            one.schedules.after(0, one.note)
+
+    async with a_world() as world:
+        DO["do"] = again
+        await world.do(lambda s: s.after(10, "note"))
+        world.clock.advance(10)
+        await world.settle()
+        assert len(RAN) == 4
+        assert await world.do(lambda s: s.list()) == []
+
+
+async def test_a_repeated_job_ends_with_the_last_time_that_an_alarm_can_have() -> None:
+    """What would come after 2189 does not come; the object goes on."""
+    async with a_world(at=datetime(2189, 12, 31, 23, 59, 40, tzinfo=UTC)) as world:
+        await world.do(lambda s: s.every(15, "plain"))
+        await world.pass_(30)
+        assert RAN == ["plain"]
+        assert await world.do(lambda s: s.list()) == []
 
 
 async def test_an_alarm_that_code_cleared_is_mended() -> None:
