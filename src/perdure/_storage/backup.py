@@ -28,10 +28,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from perdure._base.disk import Disk
+from perdure._storage.catalog import CANNOT_WRITE
 from perdure._storage.database import PlainFile
 from perdure._storage.files import is_inside
 from perdure._storage.layout import CATALOG_KEY, Layout
-from perdure._storage.snapshot import Snapshot, hold, in_thread
+from perdure._storage.snapshot import NotStored, Snapshot, hold, in_thread
 from perdure.errors import DataFolderError, StorageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _OBJECTS_AT_A_TIME: Final = 32
 _ROWS: Final = "SELECT namespace, id, changed_in FROM object WHERE (namespace, id) > (?, ?) ORDER BY namespace, id LIMIT 1000"
 _DROP: Final = "DELETE FROM object WHERE namespace = ? AND id = ?"
 _CLEAR_ALARM: Final = "DELETE FROM alarm WHERE key = ?"
-_SET_ALARM: Final = "INSERT INTO alarm VALUES (?, ?, ?)"
+_SET_ALARM: Final = "INSERT OR REPLACE INTO alarm VALUES (?, ?, ?)"
 _FORMAT_AT: Final = 18
 _WAL: Final = b"\2\2"
 _START: Final = re.compile("[0-9a-f]{2}")
@@ -105,10 +106,9 @@ class _Backup:
         self.target = Layout(os.path.abspath(target))  # noqa: PTH100 - paths are strings in this layer
         self.on_progress = on_progress
         self.base = 0
-        self.copied = self.copied_bytes = self.removed = self.done = 0
-        self.gone: list[tuple[str, bytes]] = []
-        self.alarms: list[tuple[bytes, tuple[int, bytes | None] | None]] = []
-        """Of the objects copied, as of the commits copied, which may be later than what the catalog's copy has."""
+        self.copied = self.copied_bytes = self.removed = self.done = self.gone = 0
+        self.news: list[tuple[str, tuple[object, ...]]] = []
+        """Statements for the catalog's copy: what it cannot know of objects that were copied, or went, after it."""
         self.folders: set[str] = set()
 
     async def run(self, incremental: bool) -> BackupResult:
@@ -121,7 +121,8 @@ class _Backup:
         engine.catalog.begin_backup(token)
         engine.announce_again()
         await engine.journal.flush()  # what was committed before that told nothing
-        engine.catalog.flush(whole=True)
+        if not engine.catalog.flush(whole=True):
+            raise StorageError(CANNOT_WRITE)
         await engine.journal.flush()
         copy = f"{self.target.catalog}.new"
         async with hold(engine, CATALOG_KEY) as snapshot:
@@ -138,10 +139,11 @@ class _Backup:
                 some = changed[start : start + _OBJECTS_AT_A_TIME]
                 await self._copy(some)
                 self._advance(len(some), total)
+            await in_thread(partial(self._do_note, copy))
             after = rows[-1][:2]
         await in_thread(lambda: self._do_end(copy, token))
         return BackupResult(
-            total - len(self.gone), self.copied, self.removed, self.copied_bytes, time.monotonic() - began
+            total - self.gone, self.copied, self.removed, self.copied_bytes, time.monotonic() - began
         )
 
     def _advance(self, count: int, total: int) -> None:
@@ -156,11 +158,12 @@ class _Backup:
                 key = f"{namespace}/{object_id.hex()}".encode()
                 try:
                     snapshot = await held.enter_async_context(hold(self.engine, key))
-                except StorageError:  # deleted since
-                    self.gone.append((namespace, object_id))
-                    self.alarms.append((key, None))
+                except NotStored:  # deleted since
+                    self.gone += 1
+                    self.news += [(_DROP, (namespace, object_id)), (_CLEAR_ALARM, (key,))]
                 else:
-                    self.alarms.append((key, self.engine.catalog.alarm(key)))
+                    alarm = self.engine.catalog.alarm(key)
+                    self.news.append((_CLEAR_ALARM, (key,)) if alarm is None else (_SET_ALARM, (key, *alarm)))
                     snapshots.append((self.target.store(key), snapshot))
             await in_thread(lambda: self._do_copy(snapshots))
 
@@ -233,15 +236,19 @@ class _Backup:
 
         disk.for_each(settle, written())
 
+    def _do_note(self, copy: str) -> None:
+        news, self.news = self.news, []
+        if news:
+            with PlainFile(copy, writable=True) as catalog:
+                catalog.run("PRAGMA synchronous = OFF")  # `_do_end` syncs it
+                catalog.run("BEGIN")
+                for statement, bindings in news:
+                    catalog.run(statement, bindings)
+                catalog.run("COMMIT")
+
     def _do_end(self, copy: str, token: str) -> None:
         disk, source, target = self.disk, self.source, self.target
-        with PlainFile(copy, writable=True) as catalog:
-            for namespace, object_id in self.gone:
-                catalog.run(_DROP, (namespace, object_id))
-            for key, alarm in self.alarms:
-                catalog.run(_CLEAR_ALARM, (key,))
-                if alarm is not None:
-                    catalog.run(_SET_ALARM, (key, *alarm))
+        with PlainFile(copy) as catalog:
             self._remove_others(catalog)
         fd = disk.open(copy)
         try:
@@ -258,7 +265,7 @@ class _Backup:
             if new == target.format:
                 marker = {
                     "token": token,
-                    "objects": self.done - len(self.gone),
+                    "objects": self.done - self.gone,
                     "finished_s": int(time.time()),
                 }
                 disk.replace(target.backup, json.dumps(marker).encode() + b"\n")

@@ -31,6 +31,10 @@ _NO_WAL: Final = b"\1\1"
 """For readers and writers: a database with a rollback journal, as a file on its own should be."""
 
 
+class NotStored(StorageError):
+    """The object does not exist: nothing is stored for it."""
+
+
 class Snapshot:
     """The pages of one commit; valid until `hold` ends."""
 
@@ -110,11 +114,12 @@ async def hold(engine: StorageEngine, key: bytes) -> AsyncIterator[Snapshot]:
     Hold the last durable commit of the store *key*.
 
     Raises:
-        StorageError: there is no such object, or nothing of it is durable yet.
+        NotStored: there is no such object, or nothing of it is durable yet.
+        StorageError: that cannot be told now.
     """
     await unreserved(engine, key)
     if key != CATALOG_KEY and engine.catalog.get(key) is None:
-        raise StorageError(f"There is no object {key.decode()}: nothing is stored for it.")
+        raise NotStored(f"There is no object {key.decode()}: nothing is stored for it.")
     store = engine.store(key)
     fd = store.pin()
     try:

@@ -257,6 +257,25 @@ async def test_a_backup_that_was_opened_is_no_backup_any_more(tmp_path: Path) ->
             await saved(engine, target)
 
 
+async def test_a_catalog_that_cannot_be_asked_ends_a_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk is full: it is no word that an object was deleted, which would leave it out."""
+    target = tmp_path / "backup"
+    async with an_engine() as engine:
+        for number in range(40):
+            await write(owned(engine, number)[0], key=b"old")
+
+        def progress(done: int, total: int) -> None:
+            monkeypatch.setattr(engine.catalog, "flush", lambda *, whole=False: False)
+
+        with pytest.raises(StorageError, match="cannot be written now"):
+            await backup(engine, str(target), on_progress=progress)
+        monkeypatch.undo()
+        assert not (target / "FORMAT").exists()
+        assert (await backup(engine, str(target))).objects == 40
+
+
 async def test_one_backup_at_a_time(tmp_path: Path) -> None:
     async with an_engine() as engine:
         await write(owned(engine)[0], key=b"value")
