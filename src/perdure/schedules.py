@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from perdure._alarms.recurrence import MISSED, Missed, Rule, choose
 from perdure._alarms.retry import Tries
-from perdure._alarms.times import LAST_MS, clock_ms, to_datetime, to_ms
+from perdure._alarms.times import clock_ms, to_datetime, to_ms
 from perdure._base import codec, limits
 from perdure._base.cron import CronError, parse
 from perdure._storage import metadata
@@ -394,7 +394,7 @@ class Schedules:
 
 def _go_on(store: Store, row: ScheduleRow, next_ms: int | None) -> None:
     """Let the schedule come at its next time; without one, or one so late, it has done what it was for."""
-    if next_ms is None or next_ms > LAST_MS:
+    if next_ms is None or next_ms > limits.ALARM_MS_MAX:
         rows.drop(store, row.name)
     else:
         rows.put(store, row._replace(due_ms=next_ms, at_ms=next_ms, tries=0))
@@ -442,7 +442,7 @@ def _length_ms(method: str, length: timedelta | float, now_s: float, *, least_ms
     if ms < least_ms:
         least = "a millisecond at least" if least_ms else "0 or more"
         raise ValueError(f"{method}({length!r}): it must be {least}.")
-    if clock_ms(now_s) + ms > LAST_MS:
+    if clock_ms(now_s) + ms > limits.ALARM_MS_MAX:
         raise ValueError(TOO_LATE.format(method=method, length=length))
     return ms
 

@@ -6,6 +6,8 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from perdure._base import limits
+
 NOT_POSITIVE: Final = "{method}() cannot be called with an alarm time <= 0"
 NOT_A_DATE: Final = "The value cannot be converted because it is not a valid Date."
 TOO_LATE: Final = "This API doesn't support dates after 2189."
@@ -25,8 +27,6 @@ NO_TIME: Final = (
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _US: Final = timedelta(microseconds=1)
-LAST_MS: Final = (datetime(2190, 1, 1, tzinfo=UTC) - _EPOCH) // _MS - 1
-"""The last time that an alarm can have."""
 _SECONDS_MAX: Final = 1e11  # the year 5138; so many milliseconds are the year 1973
 _YEAR_S: Final = 365.2425 * 86_400
 
@@ -59,7 +59,7 @@ def to_ms(when: Any, now_s: float, method: str = "set_alarm") -> int:
     if us <= 0:
         raise TypeError(NOT_POSITIVE.format(method=method))
     ms = -(-us // 1000)
-    if ms > LAST_MS:
+    if ms > limits.ALARM_MS_MAX:
         raise TypeError(TOO_LATE)
     return ms
 

@@ -78,6 +78,7 @@ WEBSOCKET_BUFFER_S: Final = 2.0  # … for so long: a further message closes it 
 WEBSOCKET_BURST: Final = 8  # so many times that at one moment closes it at once: one step may say much
 
 # --- alarms (LIM-16) ---------------------------------------------------------------------------------
+ALARM_MS_MAX: Final = 6_942_585_599_999  # the end of 2189, in epoch milliseconds
 ALARM_RUN_S_MAX: Final = 15 * 60.0  # ALM-17
 ALARM_RETRIES_MAX: Final = 6  # ALM-14: of those that count
 ALARM_RETRY_FIRST_S: Final = 2.0  # ALM-13; it doubles with each failure

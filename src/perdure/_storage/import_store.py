@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from perdure._storage.engine import StorageEngine
     from perdure._storage.store import Store
 
+FOREIGN: Final = (
+    "{source} has keys whose values are as V8 writes them: a file of workerd's, or of Cloudflare's tools. Perdure can take its "
+    "SQL tables, but cannot read those: `DELETE FROM _cf_KV` in a copy, import that, and let the application write them anew."
+)
 REPLACED: Final = "The object's data was replaced by an import."
 _LINES_MAX: Final = 5
 _LOOK_S: Final = 0.005
@@ -117,6 +121,8 @@ def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> tuple[
     try:
         with PlainFile(source) as database:
             _check(database, source)
+            if kv.has_foreign(database):
+                raise StorageError(FOREIGN.format(source=source))
             alarm_ms = metadata.alarm_in(database)
             database.copy_to(new)
     except SqlError as error:

@@ -12,7 +12,7 @@ from typing import Final, cast
 from weakref import ref
 
 from perdure._base import limits
-from perdure._storage.database import BaseCursor, Database, Error, is_made_by, own, translate
+from perdure._storage.database import BaseCursor, Database, Error, PlainFile, is_made_by, own, translate
 from perdure._storage.keyrange import KeyRange
 from perdure._storage.store import Store
 from perdure.errors import StorageError
@@ -29,6 +29,7 @@ _HAS = own("SELECT 1 FROM _cf_KV WHERE key = ?")
 _PUT = own("INSERT INTO _cf_KV VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
 _DELETE = own("DELETE FROM _cf_KV WHERE key = ?")
 _COUNT = own("SELECT count(*) FROM _cf_KV")
+_FOREIGN = own("SELECT 1 FROM _cf_KV WHERE substr(value, 1, 1) = x'ff' LIMIT 1")  # ours begin with 1 or 2
 _SAVEPOINT = own("SAVEPOINT _cf_put")
 _RELEASE = own("RELEASE _cf_put")
 _UNDO = own("ROLLBACK TO _cf_put")
@@ -49,6 +50,11 @@ _LIST = {
 def is_table(name: str, sql: str) -> bool:
     """Tell whether this entry of a schema is the hidden table."""
     return name == "_cf_KV" and is_made_by(_CREATE, sql)
+
+
+def has_foreign(file: PlainFile) -> bool:
+    """Tell whether a database file that no store has open holds values in V8's form, as those of workerd do."""
+    return next(file.rows(_EXISTS), None) is not None and next(file.rows(_FOREIGN), None) is not None
 
 
 def exists(store: Store, database: Database) -> bool:

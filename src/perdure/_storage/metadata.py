@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from perdure._base import limits
 from perdure._storage.database import Database, Error, PlainFile, is_made_by, own, translate
 from perdure.errors import StorageError
 
 if TYPE_CHECKING:
     from perdure._storage.store import Store
 
+NO_TIME: Final = (
+    "{path}: the alarm in _cf_METADATA is {found!r}, which is no time in milliseconds since the epoch. workerd counts in "
+    "nanoseconds: in a file of its own `UPDATE _cf_METADATA SET value = value / 1000000` puts that right."
+)
 _ALARM: Final = 1  # the key of the row
 _EXISTS: Final = own("SELECT 1 FROM sqlite_schema WHERE name = '_cf_METADATA'")
 _CREATE: Final = own("CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)")
@@ -35,8 +40,8 @@ def alarm_in(file: PlainFile) -> int | None:
     row = next(file.rows(_GET, (_ALARM,)), None)
     if row is None:
         return None
-    if not isinstance(row[0], int):
-        raise StorageError(f"{file.path}: the alarm in _cf_METADATA is {row[0]!r}, which is no time.")
+    if not isinstance(row[0], int) or not 0 < row[0] <= limits.ALARM_MS_MAX:
+        raise StorageError(NO_TIME.format(path=file.path, found=row[0]))
     return row[0]
 
 

@@ -300,13 +300,27 @@ async def test_a_hidden_table_must_be_ours(tmp_path: Path, statement: str) -> No
             await import_store(engine, store.key, a_file(tmp_path / "bad.sqlite", statement))
 
 
-async def test_an_alarm_that_is_no_time_is_refused(tmp_path: Path) -> None:
-    """It could never run."""
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [("'soon'", "is 'soon', which is no time"), ("-1", "no time"), ("1795703040827000000", "nanoseconds")],
+)
+async def test_an_alarm_that_is_no_time_is_refused(tmp_path: Path, value: str, says: str) -> None:
+    """It could never run, and could not even be read; workerd's files have such."""
     table = "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)"
-    file = a_file(tmp_path / "bad.sqlite", table, "INSERT INTO _cf_METADATA VALUES (1, 'soon')")
+    file = a_file(tmp_path / "bad.sqlite", table, f"INSERT INTO _cf_METADATA VALUES (1, {value})")
     async with an_engine() as engine:
         store, _ = owned(engine)
-        with pytest.raises(StorageError, match="is 'soon', which is no time"):
+        with pytest.raises(StorageError, match=says):
+            await import_store(engine, store.key, file)
+
+
+async def test_keys_and_values_of_workerd_are_refused(tmp_path: Path) -> None:
+    """None of them could be read; nobody would know before the first `get`."""
+    table = "CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
+    file = a_file(tmp_path / "v8.sqlite", table, "INSERT INTO _cf_KV VALUES ('mode', x'ff0f22057175696574')")
+    async with an_engine() as engine:
+        store, _ = owned(engine)
+        with pytest.raises(StorageError, match="as V8 writes them"):
             await import_store(engine, store.key, file)
 
 
