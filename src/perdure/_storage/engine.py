@@ -21,6 +21,7 @@ from perdure._base import limits
 from perdure._base.disk import Disk
 from perdure._storage.catalog import Catalog
 from perdure._storage.database import empty_image
+from perdure._storage.export import remove_left
 from perdure._storage.journal.journal import Journal, Source
 from perdure._storage.layout import (
     CATALOG_KEY,
@@ -85,6 +86,7 @@ class StorageEngine:
 
     async def start(self) -> None:
         """Take up what the last log told of objects."""
+        remove_left(self)
         await self.catalog.start()
 
     # --- stores ---------------------------------------------------------------------------------------

@@ -1,9 +1,16 @@
-"""Export: one object's last durable commit as a file. (cooperative)"""
+"""Export: one object's last durable commit as a file. (edge)"""
+
+# Paths are plain strings in this layer.
+# ruff: noqa: PTH116
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
-from typing import TYPE_CHECKING
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from perdure._storage.files import is_inside
 from perdure._storage.snapshot import hold, in_thread
@@ -11,6 +18,11 @@ from perdure.errors import StorageError
 
 if TYPE_CHECKING:
     from perdure._storage.engine import StorageEngine
+
+
+_ASIDE: Final = re.compile(r"exported-[0-9a-f]{16}\.sqlite")
+_ASIDE_S_MAX: Final = 60.0
+"""Whoever asked for a copy aside has opened it by then."""
 
 
 async def export_store(engine: StorageEngine, key: bytes, target_path: str) -> int:
@@ -49,6 +61,7 @@ async def export_aside(engine: StorageEngine, key: bytes) -> str:
 
     There whoever may ask for it may read it, and the server may write it, whatever folders each of them sees.
     """
+    await in_thread(lambda: remove_left(engine))
     path = engine.layout.exported(secrets.token_hex(8))
     async with hold(engine, key) as snapshot:
         try:
@@ -57,3 +70,13 @@ async def export_aside(engine: StorageEngine, key: bytes) -> str:
             engine.disk.unlink(path)
             raise
     return path
+
+
+def remove_left(engine: StorageEngine) -> None:
+    """Remove the copies aside of commands that were killed before they could."""
+    root = engine.layout.root
+    for name in engine.disk.list(root):
+        if _ASIDE.fullmatch(name):
+            with suppress(FileNotFoundError):  # its command has just removed it
+                if time.time() - os.stat(f"{root}/{name}").st_mtime > _ASIDE_S_MAX:
+                    engine.disk.unlink(f"{root}/{name}")

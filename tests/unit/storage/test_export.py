@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.inside import Unsynced
 from support.stores import an_engine, owned, write
 
 from perdure._storage.dump import dump_sql
 from perdure._storage.export import export_aside, export_store
+from perdure._storage.journal.recovery import recover
+from perdure._storage.layout import Layout
 from perdure.errors import SqlError, StorageError
 
 CONTENT = (
@@ -126,6 +130,21 @@ async def test_an_export_aside_is_the_same_in_the_data_folder() -> None:
         with pytest.raises(StorageError, match="There is no object"):
             await export_aside(engine, missing.key)
         assert sorted(Path(engine.layout.root).glob("exported-*")) == sorted([one, other])
+
+
+async def test_what_a_killed_command_left_goes_at_the_next_start_or_export(tmp_path: Path) -> None:
+    """A copy aside has its reader at once: what is older than a minute has none. The reader keeps it open."""
+    async with an_engine(tmp_path) as engine:
+        store, _ = owned(engine)
+        await write(store, *CONTENT)
+        left, read = [Path(await export_aside(engine, store.key)) for _ in range(2)]
+        os.utime(left, (1, 1))
+        await export_aside(engine, store.key)
+        assert not left.exists()
+        os.utime(read, (1, 1))
+    recover(Unsynced(), Layout(str(tmp_path)))
+    async with an_engine(tmp_path):
+        assert len(list(tmp_path.glob("exported-*"))) == 1
 
 
 def test_what_is_no_database_cannot_be_dumped(tmp_path: Path) -> None:
