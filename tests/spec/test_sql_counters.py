@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from support import counted
-from support.inside import an_object, in_object, inside
+from support.inside import Plain, Unsynced, an_object, in_object, inside
 
+from perdure import Runtime
 from perdure.testing import evict_durable_object
 
 FIVE = (
@@ -34,6 +35,26 @@ async def test_statements_count_as_in_workerd(name: str) -> None:
         return found
 
     assert await in_object(work) == story
+
+
+@pytest.mark.rows("SQL-13")
+@pytest.mark.parametrize("name", ["PLAIN", "INDEXED", "KEYED"])
+async def test_what_another_object_said_before_counts_the_same(name: str) -> None:
+    """A text that is new to this object alone is not watched before somebody asks, and is told right (SQL-13)."""
+    story: counted.Story = getattr(counted, name)
+    first = next(index for index, (_, wanted) in enumerate(story) if wanted)
+
+    def work(storage: Any) -> Any:
+        for statement, _ in story[: first + 1]:
+            cursor = storage.sql.exec(statement)
+            cursor.to_list()
+        return cursor
+
+    async with Runtime(objects=[Plain], disk=Unsynced()) as runtime:
+        objects = runtime.namespace(Plain)
+        await inside(objects.get_by_name("a"), lambda instance: work(instance.ctx.storage) and None)
+        asked = await inside(objects.get_by_name("b"), lambda instance: counters(work(instance.ctx.storage)))
+    assert asked == story[first][1]
 
 
 @pytest.mark.rows("SQL-13")

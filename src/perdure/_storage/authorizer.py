@@ -7,6 +7,7 @@ codes, which never change.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 OK: Final = 0
@@ -113,6 +114,7 @@ def is_reserved(name: str | None) -> bool:
     return name is not None and name[:4].lower() == RESERVED_PREFIX
 
 
+@lru_cache(maxsize=1024)  # SQLite asks some ten times for a statement, and each new object says the same ones
 def may(action: int, first: str | None, second: str | None, database: str | None) -> int:
     """
     Answer SQLite's question whether a statement of a user may do *action*: OK or DENY.

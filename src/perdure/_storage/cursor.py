@@ -1,7 +1,7 @@
 """SQL of users: several statements in a text, bindings, rows, counters. (edge)
 
-A text is split into statements the first time it is seen, by SQLite itself; what was learned (`Plan`) is
-kept with the store. All statements but the last run to their end; the last one has taken its first step
+A text is split into statements the first time it is seen, by SQLite itself; what was learned (`Plan`) depends on
+nothing but the text, so it is kept for the store, and for others: new objects say what older ones said. All statements but the last run to their end; the last one has taken its first step
 when `execute` returns (SQL-02), and each row that is handed out has been followed by one more step
 (SQL-14), so a statement whose rows were all seen holds nothing.
 """
@@ -47,6 +47,7 @@ NO_TRANSACTION_SQL: Final = (
 TOO_LONG: Final = "statement too long: SQLITE_TOOBIG"
 RESULT_TOO_LARGE: Final = "SQL query result set is too large to fit in memory."
 _PLANS_MAX: Final = 200
+_SHARED_CHARS_MAX: Final = 4_000  # of a text that is kept for other stores too
 _EMPTY_AT_END: Final = re.compile(
     r";\s*;\s*$"
 )  # SQLite's binding takes empty statements in with the one before
@@ -66,8 +67,8 @@ class Plan(NamedTuple):
     """It may give rows."""
     alters: bool
     """It may alter a table, perhaps its name."""
-    changes_schema: bool
-    """It is no INSERT, REPLACE, UPDATE or DELETE."""
+    schema_run: Watched | None
+    """If it is no INSERT, REPLACE, UPDATE or DELETE: what SQLite told of the last run of it that was watched."""
 
 
 class SqlCursor:
@@ -163,7 +164,7 @@ class SqlCursor:
         database, plan = self._store.database, self._plan
         if database is None or self._store.critical is not None:
             return Counts(self._given, 0 if plan.reads_only else self.changes)
-        database.is_metered = True
+        database.is_metered = self._store.engine.is_metered = True
         if plan.reads_only:
             return meter.of_reading(database, plan.sql, self._bindings, self._given, finished=self.is_at_end)
         return meter.of_writing(database, plan.sql, self._bindings, self.kept, self.changes, self.watched)
@@ -209,18 +210,29 @@ def execute(store: Store, text: str, bindings: Sequence[Any]) -> SqlCursor:
     if store.critical is not None:
         raise store.critical
     known: list[Plan] | None = store.plans.get(text)
-    if known is not None:
-        if len(known) > 1:
-            for plan in known[:-1]:
-                _run(store, database, plan, ()).finalise()
-        plan = known[-1]
-        if plan.parameters != len(bindings):
-            raise SqlError(WRONG_BINDINGS)
-        return _run(store, database, plan, bindings)
-    return _execute_new(store, database, text, bindings)
+    if known is None:
+        return _execute_new(store, database, text, bindings)
+    return _execute_known(store, database, known, bindings)
+
+
+def _execute_known(
+    store: Store, database: Database, known: list[Plan], bindings: Sequence[Any], is_new: bool = False
+) -> SqlCursor:
+    if len(known) > 1:
+        for plan in known[:-1]:
+            _run(store, database, plan, ()).finalise()
+    plan = known[-1]
+    if plan.parameters != len(bindings):
+        raise SqlError(WRONG_BINDINGS)
+    return _run(store, database, plan, bindings, is_new)
 
 
 def _execute_new(store: Store, database: Database, text: str, bindings: Sequence[Any]) -> SqlCursor:
+    engine = store.engine
+    if (known := engine.plans.get(text)) is not None:
+        cursor = _execute_known(store, database, known, bindings, is_new=engine.is_metered)
+        _remember(store.plans, text, known)
+        return cursor
     plans: list[Plan] = []
     remaining = text
     while True:
@@ -237,12 +249,18 @@ def _execute_new(store: Store, database: Database, text: str, bindings: Sequence
         if is_last and _EMPTY_AT_END.search(plan.sql):
             raise SqlError(NO_STATEMENT)
         if is_last:
-            if len(store.plans) >= _PLANS_MAX:
-                store.plans.pop(next(iter(store.plans)))  # the oldest; the hot ones come back at once
-            store.plans[text] = plans
+            _remember(store.plans, text, plans)
+            if len(text) <= _SHARED_CHARS_MAX:
+                _remember(engine.plans, text, plans)
             return cursor
         while cursor.next_row() is not None:
             pass
+
+
+def _remember(plans: dict[str, Any], text: str, learned: list[Plan]) -> None:
+    if len(plans) >= _PLANS_MAX:
+        plans.pop(next(iter(plans)))  # the oldest; the hot ones come back at once
+    plans[text] = learned
 
 
 def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
@@ -261,7 +279,7 @@ def _prepare(store: Store, database: Database, text: str) -> tuple[Plan, str]:
                 cursor.bindings_count,
                 has_columns=bool(cursor.get_description()),
                 alters=writes and "alter" in sql.lower(),
-                changes_schema=writes and not _CHANGES_ROWS.match(sql),
+                schema_run=Watched() if writes and not _CHANGES_ROWS.match(sql) else None,
             )
         return False  # only parsed, not run
 
@@ -322,16 +340,19 @@ def _run_write(
 ) -> SqlCursor:
     database = store.begin_write()
     before = database.total_changes()
-    result.kept, result.watched = 0, None
-    if is_new or plan.changes_schema or database.is_metered:
+    # Of a new object's schema nearly always what another one's run has told.
+    result.kept, result.watched = 0, plan.schema_run
+    if is_new or database.is_metered or (plan.schema_run is not None and store.engine.is_metered):
         result.watched = watched = Watched()
-        if plan.changes_schema:
+        if plan.schema_run is not None:
             database.finish()
             watched.listing = meter.explain(database, plan.sql, bindings)
         with meter.Watching(database) as watching:
             _write(store, database, plan, bindings, result, cursor)
         result.changes = database.total_changes() - before
         watched.figures = watching.figures(plan.sql, result.changes)
+        if plan.schema_run is not None:
+            plan.schema_run.figures, plan.schema_run.listing = watched.figures, watched.listing
     else:
         _write(store, database, plan, bindings, result, cursor)
         result.changes = database.total_changes() - before

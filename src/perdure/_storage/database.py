@@ -41,6 +41,11 @@ _LIMITS: Final = (
     (apsw.SQLITE_LIMIT_WORKER_THREADS, 0),
 )
 _STATEMENTS_CACHED: Final = 16
+_SETTINGS: Final = """
+PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;
+PRAGMA cache_size=1; PRAGMA shrink_memory; SELECT 1 FROM sqlite_schema; PRAGMA cache_size=64
+"""
+"""For each connection. The second line frees the block that SQLite preallocates for its page cache, and keeps a small one."""
 _CRITICAL: Final = frozenset(
     {apsw.SQLITE_FULL, apsw.SQLITE_IOERR, apsw.SQLITE_NOMEM, apsw.SQLITE_INTERRUPT, apsw.SQLITE_CORRUPT}
 )
@@ -83,6 +88,7 @@ def tune_process() -> None:
     """
     apsw.shutdown()
     apsw.config(apsw.SQLITE_CONFIG_LOOKASIDE, 0, 0)
+    apsw.config(apsw.SQLITE_CONFIG_MEMSTATUS, 0)
     apsw.initialize()
 
 
@@ -264,16 +270,9 @@ class Database:
             self._connection = connection
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-            self._pragma("locking_mode", "EXCLUSIVE", expect="exclusive")
-            self._pragma("journal_mode", "WAL", expect="wal")
-            self._pragma("synchronous", "OFF")
-            self._pragma("wal_autocheckpoint", "0")
-            self._pragma("foreign_keys", "ON")
-            # Frees the block that SQLite preallocates for its page cache, then keeps a small cache.
-            self._pragma("cache_size", "1")
-            self._pragma("shrink_memory")
-            connection.execute("SELECT 1 FROM sqlite_schema", can_cache=False).fetchall()
-            self._pragma("cache_size", "64")
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
+            # Not into the cache of statements: there each would take two kilobytes for as long as the connection is open.
+            answers = connection.execute(_SETTINGS, can_cache=False).fetchall()
         except apsw.Error as error:
             if connection is not None:
                 connection.close(True)  # else it holds its lock as long as somebody holds the error
@@ -281,6 +280,9 @@ class Database:
                 f"{self._path} cannot be opened as a database: {error}. It is damaged, or something else holds "
                 "it; restore it from a backup, or move it away to start this object empty."
             ) from error
+        if answers[:2] != [("exclusive",), ("wal",)]:
+            connection.close(True)
+            raise DataFolderError(f"{self._path}: SQLite answered {answers[:2]}, not 'exclusive' and 'wal'")
         # Tables of modules that are not on the list could be read without ever being created.
         connection.drop_modules(authorizer.VIRTUAL_TABLES)
         connection.set_wal_hook(self._remember)
@@ -289,13 +291,6 @@ class Database:
         connection.set_authorizer(self._authorize)
         self._cursor = connection.cursor()
         self.execute: Callable[..., apsw.Cursor] = self._cursor.execute
-
-    def _pragma(self, name: str, value: str | None = None, *, expect: str | None = None) -> None:
-        # Not into the cache of statements: there each would take two kilobytes for as long as the connection is open.
-        sql = f"PRAGMA {name}" + (f"={value}" if value else "")
-        row = self._connection.execute(sql, can_cache=False).fetchone()
-        if expect is not None and row != (expect,):
-            raise DataFolderError(f"{self._path}: PRAGMA {name} answered {row}, not {expect!r}")
 
     def _remember(self, connection: apsw.Connection, name: str, frames: int) -> int:
         # An exception here would come out of a COMMIT that has happened: nothing but an assignment.

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from perdure._base import limits
 from perdure._base.disk import Disk
@@ -77,6 +78,9 @@ class StorageEngine:
         self.is_verifying = False
         self.importing: set[str] = set()
         """Files that imports are making."""
+        self.plans: dict[str, Any] = {}
+        """What `cursor` learned of users' SQL, in any store."""
+        self.is_metered = False  # somebody has asked for counters of rows, of any store
         self.on_failure: Callable[[BaseException], None] | None = None
         """Told once when nothing can be made durable any more."""
         journal.on_pressure = self._relieve

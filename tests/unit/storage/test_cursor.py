@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support.stores import a_store
+from support.stores import a_store, an_engine, owned
 
 from perdure._storage import cursor as statements
 from perdure._storage.cursor import SqlCursor, execute
@@ -93,6 +93,41 @@ async def test_plans_are_forgotten_when_the_store_closes() -> None:
         store.close()
         assert store.plans == {}
         assert rows(store, "SELECT 1") == [(1,)]
+
+
+async def test_what_one_store_learned_of_a_text_others_know() -> None:
+    """New objects say what older ones said: it is not parsed only to see what it is."""
+    async with an_engine() as engine:
+        stores = [owned(engine, number)[0] for number in (1, 2)]
+        for store in stores:
+            assert rows(store, "CREATE TABLE t (n); INSERT INTO t VALUES (1) RETURNING n") == [(1,)]
+        first, second = (list(store.plans.values()) for store in stores)
+        assert first[0] is second[0]
+
+
+async def test_a_text_that_others_know_fails_by_itself() -> None:
+    """Only what the text says is shared: whether it can run is asked of each database."""
+    async with an_engine() as engine:
+        (first, _), (second, _) = owned(engine, 1), owned(engine, 2)
+        rows(first, "CREATE TABLE t (n)")
+        for text in ("INSERT INTO t VALUES (1)", "SELECT * FROM t"):
+            rows(first, text)
+            with pytest.raises(SqlError, match=r"^no such table: t: SQLITE_ERROR$"):
+                rows(second, text)
+            assert text not in second.plans
+        rows(second, "CREATE VIEW t AS SELECT name FROM sqlite_schema")
+        assert rows(second, "SELECT * FROM t") == [("t",)]
+
+
+async def test_long_texts_are_not_kept_for_others() -> None:
+    """What is kept for all stores together is bounded in bytes too."""
+    async with a_store() as (store, _):
+        long = f"SELECT '{'x' * statements._SHARED_CHARS_MAX}'"
+        rows(store, long)
+        for number in range(statements._PLANS_MAX + 5):
+            rows(store, f"SELECT {number}")
+        assert long not in store.engine.plans
+        assert len(store.engine.plans) == statements._PLANS_MAX
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ short statement. So nothing is asked before somebody wants to know:
 
 - A reading statement is run once more, as far as its cursor had come, and watched. Whoever asks after
   changing what was read gets the counts of now.
-- A writing statement cannot be run again. It is watched the first time its text is seen by a connection,
-  and each time once counters of that connection have been asked for; one run that was not watched is
-  concluded from the number of rows it changed.
+- A writing statement cannot be run again. It is watched the first time its text is seen in the data folder; once
+  counters of any store have been asked for, the first time its text is seen by a connection; and each time once
+  those of that connection were. One run that was not watched is concluded from the number of rows it changed.
 """
 
 from __future__ import annotations
