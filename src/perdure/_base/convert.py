@@ -7,6 +7,7 @@ class asked for is taken as it is: it was checked, or not, when it was made.
 
 from __future__ import annotations
 
+import collections.abc
 import enum
 import inspect
 import re
@@ -20,6 +21,9 @@ from perdure._base.shapes import LEAVES, ModelShape, shape_of
 
 _WRONG_TYPE: Final = re.compile(r"^Expected `[^`]*`, got `[^`]*`( - at .*)?$", re.DOTALL)
 _PLACE: Final = re.compile(r" - at `(?:key` in `)?\$(?P<path>[^`]*)`$")
+_JSON_WORDS: Final = {"null": "None", "object": "dict", "array": "list"}
+_AS_THEY_ARE: Final = (bytes, bytearray, memoryview)
+"""Else msgspec, which thinks of JSON, would read a text as base64 where bytes are asked for."""
 
 
 def convert(value: Any, type: Any, *, label: str = "value") -> Any:
@@ -45,6 +49,17 @@ def convert(value: Any, type: Any, *, label: str = "value") -> Any:
         raise ValueError(f"{label} is nested too deeply, or holds itself, and was not converted.") from None
 
 
+def is_convertible(type: Any) -> bool:
+    """Tell whether values can be converted to *type*: not if it mentions a name that is nowhere, or what msgspec refuses."""
+    try:
+        _convert(object(), type)
+    except msgspec.ValidationError:
+        return True
+    except Exception:  # a name that cannot be resolved, an annotation that is none …
+        return False
+    return True
+
+
 def _is_instance(value: Any, asked: Any) -> bool:
     """Tell whether *value* is of the class *asked* (or of one in a union), so that there is nothing to do."""
     if isinstance(asked, type) and typing.get_origin(asked) is None:
@@ -60,17 +75,42 @@ def _is_union(asked: Any) -> bool:
 
 def _convert(value: Any, asked: Any) -> Any:
     try:
-        return msgspec.convert(value, asked, dec_hook=_convert_other)
+        return _by_msgspec(value, asked)
     except msgspec.ValidationError:
-        # msgspec makes Enum members of their values only, and does not take the members themselves.
+        # msgspec takes no subclass's instance for a dataclass or Struct, and no member for an Enum, only its value.
+        if _fits(value, asked):
+            return value
         bare = _without_members(value)
         if bare is value:
             raise
-        return msgspec.convert(bare, asked, dec_hook=_convert_other)
+        return _by_msgspec(bare, asked)
     except TypeError as error:
         if _is_union(asked):
             return _convert_to_first(value, typing.get_args(asked))
         raise TypeError(f"Values cannot be converted to {_shown(asked)}: {error}.") from None
+
+
+def _by_msgspec(value: Any, asked: Any) -> Any:
+    return msgspec.convert(value, asked, builtin_types=_AS_THEY_ARE, dec_hook=_convert_other)
+
+
+def _fits(value: Any, asked: Any) -> bool:
+    """Tell whether *value*, a container most likely, holds at all places instances of what *asked* has there."""
+    if asked is Any or _is_instance(value, asked):
+        return True
+    origin, inside = typing.get_origin(asked), typing.get_args(asked)
+    if origin is None:
+        return isinstance(asked, type) and asked in LEAVES and value.__class__ is asked
+    if _is_union(asked):
+        return any(_fits(value, member) for member in inside)
+    if not isinstance(origin, type) or not isinstance(value, origin):
+        return False
+    if isinstance(value, dict):
+        key, item = inside
+        return all(_fits(k, key) and _fits(v, item) for k, v in value.items())
+    if isinstance(value, tuple) and origin is tuple and inside[-1:] != (...,):
+        return len(value) == len(inside) and all(map(_fits, value, inside))
+    return isinstance(value, collections.abc.Collection) and all(_fits(item, inside[0]) for item in value)
 
 
 def _convert_to_first(value: Any, members: tuple[Any, ...]) -> Any:
@@ -117,8 +157,11 @@ def _without_members(value: Any) -> Any:
 def _misfit(text: str, value: Any, asked: Any, label: str) -> Exception:
     kind = TypeError if _WRONG_TYPE.match(text) else ValueError
     place = _PLACE.search(text)
-    if place is not None:
-        text = f"{text[: place.start()]} at {label}{place['path']}"
+    where = "" if place is None else f" at {label}{place['path']}"
+    text = text if place is None else text[: place.start()]
+    if text.startswith("Expected"):  # msgspec's own words; what a class of the user's says stays as it is
+        text = re.sub(r"\b(null|object|array)\b(?=[^`]*`)", lambda word: _JSON_WORDS[word[0]], text)
+    text += where
     return kind(f"{label} (a value of type {type(value).__qualname__}) does not fit {_shown(asked)}: {text}.")
 
 

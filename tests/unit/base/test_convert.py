@@ -53,6 +53,11 @@ class Plain:
 
 
 @dataclasses.dataclass
+class Box(Seat):
+    pass
+
+
+@dataclasses.dataclass
 class Holder:
     colour: Colour
     model: Model
@@ -78,6 +83,7 @@ CYCLE.append(CYCLE)
     [
         (1, int), (Seat("A"), Seat), (Seat("A"), Seat | None), (None, Seat | None), (Struct(1), Struct), (Model(a=1), Model),
         (Model(a=1), Model | Seat), (Colour.RED, Colour), (Pair(1), Pair), (PLAIN, Plain), (NOW, datetime.datetime),
+        ([Box("A")], list[Seat]), ({"a": (Box("A"), 1)}, dict[str, tuple[Seat, int]]),
         (CYCLE, list), (KeyError("k"), KeyError), (KeyError("k"), Exception), (b"x", bytes), (True, bool),
     ],
 )  # fmt: skip
@@ -132,6 +138,11 @@ def test_a_value_is_converted(value, annotation, expected):
             ValueError,
             "value (a value of type dict) does not fit Seat: Object missing required field `row`.",
         ),
+        ("YWJj", bytes, TypeError, "Expected `bytes`, got `str`"),
+        (["YWJj"], list[bytes], TypeError, "Expected `bytes`, got `str` at value[0]."),
+        (None, int, TypeError, "Expected `int`, got `None`."),
+        ([Box("A"), 1], list[Seat], TypeError, "at value[0]"),
+        ((Box("A"),), tuple[Seat, int], ValueError, "Expected `list` of length 2"),
         (1, Plain, TypeError, "value (a value of type int) does not fit Plain: Expected `Plain`, got `int`."),
         ([1], list[Plain], TypeError, "Expected `Plain`, got `int` at value[0]."),
         (5, typing.Annotated[int, msgspec.Meta(ge=10)], ValueError, "Expected `int` >= 10"),
