@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace, ObjectInfo, ObjectList
     from perdure.outgoing import fetch
     from perdure.outgoing_websockets import connect_websocket
+    from perdure.rpc import RpcStub, RpcTarget
     from perdure.runtime import Runtime
     from perdure.runtime_thread import RuntimeThread
     from perdure.schedules import Schedule, ScheduledObject, ScheduleRun, Schedules
@@ -69,6 +70,8 @@ __all__ = [
     "Request",
     "Response",
     "Row",
+    "RpcStub",
+    "RpcTarget",
     "Runtime",
     "RuntimeThread",
     "Schedule",
@@ -112,6 +115,7 @@ _HOMES = {
     "namespace": "DurableObjectId DurableObjectStub Namespace ObjectInfo ObjectList",
     "outgoing": "fetch",
     "outgoing_websockets": "connect_websocket",
+    "rpc": "RpcStub RpcTarget",
     "runtime": "Runtime",
     "runtime_thread": "RuntimeThread",
     "schedules": "Schedule ScheduleRun ScheduledObject Schedules",

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from perdure._base import limits
+from perdure._base.awaitables import finish
 from perdure._base.current import current
 from perdure._base.stack import need_frames
 from perdure._engine.sockets import roster_of
-from perdure._engine.turn import Aborted, finish
+from perdure._engine.turn import Aborted
 from perdure._sockets.end import GIVEN, HIBERNATABLE, NEW, STANDARD, End
 from perdure._sockets.rules import checked_tags
 from perdure.errors import ObjectReset, PerdureError

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from perdure._base.awaitables import Call
+from perdure._base.awaitables import Call, finish, invoke
 from perdure._base.current import current, current_env
 from perdure._base.exceptions import remote_error
+from perdure._base.failure import for_caller, mark
 from perdure._base.registry import Registry
 from perdure._base.values import copy, copy_call
 from perdure._engine import methods
-from perdure._engine.failure import for_caller, mark
-from perdure._engine.turn import finish, invoke
+from perdure._rpc import reach
 from perdure._web.relay import relay
 from perdure._web.response import check_upgrade
 from perdure.context import ExecutionContext
@@ -83,7 +83,7 @@ class Entrypoint:
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a public method with a fresh instance, in this task."""
-        return await self._run(methods.call, name, args, kwargs)
+        return await self._run(reach.call, name, args, kwargs)
 
     async def scheduled(self, controller: ScheduledController) -> None:
         """
@@ -148,7 +148,7 @@ class EntrypointStub:
             raise AttributeError(name)
 
         def call(*args: Any, **kwargs: Any) -> Awaitable[Any]:
-            sent_args, sent_kwargs, _ = copy_call(args, kwargs, registry=self._registry)
+            sent_args, sent_kwargs, _, _ = copy_call(args, kwargs, registry=self._registry)
             return self._start(
                 lambda: self._entrypoint.call(name, sent_args, sent_kwargs),
                 lambda result: copy(result, registry=self._registry, label="result"),

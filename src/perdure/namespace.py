@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from perdure._base import ids, limits
 from perdure._base.awaitables import Call
 from perdure._base.current import current
+from perdure._base.failure import for_caller
 from perdure._base.values import copy_call, copy_sized
 from perdure._engine import lifecycle, methods
 from perdure._engine.events import Event, FetchEvent, RpcEvent
-from perdure._engine.failure import for_caller
+from perdure._rpc import reach
 from perdure._web.body import Body
 from perdure._web.relay import relay
 from perdure._web.request import make_request
@@ -372,10 +373,10 @@ class RpcProperty:
             raise RuntimeError(OTHER_THREAD.format(what=f"{stub!r}.{name}()"))
         size = 0
         if args or kwargs:
-            args, kwargs, size = copy_call(args, kwargs, registry=host.registry)
+            args, kwargs, size, _ = copy_call(args, kwargs, registry=host.registry)
             if size > limits.RPC_MESSAGE_BYTES_MAX:
                 raise PerdureError(MESSAGE_TOO_LARGE.format(size=size))
-        call = methods.call
+        call = reach.call
         event = RpcEvent(
             Call(loop=host.loop),
             name,
@@ -393,7 +394,7 @@ class RpcProperty:
         event = RpcEvent(
             Call(loop=host.loop),
             name,
-            lambda instance: methods.read(instance, name),
+            lambda instance: reach.read(instance, name),
             _pack_result,
         )
         return stub._send(event).__await__()

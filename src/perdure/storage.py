@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from perdure._alarms.times import clock_ms, to_datetime, to_ms
 from perdure._base import codec
-from perdure._base.awaitables import NOTHING, Call, Done
+from perdure._base.awaitables import NOTHING, Call, Done, invoke
 from perdure._base.stack import need_frames
 from perdure._engine.methods import handler, takes
-from perdure._engine.turn import invoke
 from perdure._storage import kv, metadata
 from perdure._storage.keyrange import KeyRange, key_range
 from perdure._storage.transaction import Transaction

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
 
+from perdure._base.awaitables import invoke
 from perdure._base.exceptions import remote_error
 from perdure._engine.host import SHUTTING_DOWN, Host
-from perdure._engine.turn import invoke
 from perdure.errors import Disconnected, TimedOut
 from perdure.namespace import DurableObjectId, Namespace, ObjectInfo, ObjectList
 

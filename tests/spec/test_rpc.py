@@ -13,7 +13,7 @@ from support.inside import an_object, attempt, live_of, until
 
 from perdure import DurableObject, ObjectReset, Response, Runtime
 from perdure._base.limits import MIB
-from perdure._engine import methods
+from perdure._rpc import reach
 from perdure.errors import PerdureError
 
 
@@ -209,7 +209,7 @@ async def test_methods_of_the_base_class_itself_cannot_be_called():
         instance = live_of(stub).instance
         for name in ("__init__", "__class__", "__reduce__", "__dict__", "_Thing__hidden"):
             with pytest.raises(TypeError, match="does not implement"):
-                methods.call(instance, name, (), {})
+                reach.call(instance, name, (), {})
 
 
 @pytest.mark.rows("RPC-03")

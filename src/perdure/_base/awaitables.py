@@ -8,7 +8,8 @@ object starts when it is made and returns a `Call`. Both are `collections.abc.Co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+import inspect
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -62,3 +63,23 @@ class Call(asyncio.Future[Any]):
     def close(self) -> None:
         if self._steps is not None:
             self._steps.close()
+
+
+async def finish(result: Any) -> Any:
+    """Await *result* if it can be."""
+    if inspect.isawaitable(result):
+        return await result
+    return result
+
+
+async def invoke(run: Callable[..., Any], *args: Any) -> Any:
+    """Call *run* and await what it returns, if it can be: the coroutine that a task, or the engine, drives."""
+    result = run(*args)
+    if result.__class__ in _PLAIN:
+        return result
+    if inspect.isawaitable(result):
+        return await result
+    return result
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple, set})

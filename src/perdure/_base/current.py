@@ -22,6 +22,9 @@ class Running(Protocol):
 current: ContextVar[Any] = ContextVar("perdure_current", default=None)
 """The live object (`_engine.live.Live`) whose code this context belongs to, or None outside objects."""
 
+current_invocation: ContextVar[Any] = ContextVar("perdure_invocation", default=None)
+"""The run of a worker (`_rpc.owner.Invocation`) that this context belongs to, or None outside of workers."""
+
 current_env: ContextVar[Any] = ContextVar("perdure_env", default=None)
 """The env of the runtime that this context belongs to, or None outside of events."""
 

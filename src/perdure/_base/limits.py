@@ -18,6 +18,7 @@ OBJECT_NAME_VISIBLE_BYTES_MAX: Final = 1024  # NS-16, LIM-21: a longer name is n
 
 # --- values ------------------------------------------------------------------------------------------
 RPC_MESSAGE_BYTES_MAX: Final = 32 * MIB  # RPC-15, LIM-09
+RPC_PATH_MAX: Final = 64  # RPC-07: names from a target on
 VALUE_DEPTH_MAX: Final = 10_000  # a nested value deeper than this is refused, not a crash
 NAMES_CACHED_MAX: Final = 10_000  # ids of names, remembered for each namespace
 LIST_LIMIT_MAX: Final = 2**63 - 1

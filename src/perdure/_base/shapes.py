@@ -24,6 +24,10 @@ LEAVES: Final[frozenset[type]] = frozenset(
 """Classes whose instances never change and hold nothing: they pass through as they are. An aware `datetime`
 does too, but each has to be looked at."""
 
+CROSS: Final = "__perdure_cross__"
+"""Marks classes whose instances cross a call by reference, or by a copy of their own, and are never stored: the
+method of this name returns what arrives (`_rpc/crossing.py`)."""
+
 _BUILTIN_VALUES: Final = (
     dict,
     list,
@@ -205,6 +209,8 @@ def _find_shape(cls: type) -> Shape | None:
     alias = getattr(cls, "__perdure_as__", None)
     if alias is dict and issubclass(cls, dict):
         return AliasShape(cls)
+    if hasattr(cls, CROSS):
+        return None
     if issubclass(cls, enum.Enum):
         return LeafShape(cls)
     if issubclass(cls, BaseException):

@@ -13,9 +13,9 @@ Invariant: while one of those is built, no waiting container is touched; so what
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import is_
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from perdure._base import limits
 from perdure._base.exceptions import ExceptionShape, remote_error
@@ -33,8 +33,14 @@ _NODE_BYTES: Final = 5
 
 _LEVELS_MAX: Final = limits.VALUE_DEPTH_MAX
 
+Cross: TypeAlias = Callable[[Any], Any]
+"""Takes what has no copy, and returns what arrives in its place: of a function, a stub. Raises `Refused`."""
+_L = TypeVar("_L", bound=Cross)
 
-def copy(value: _T, *, registry: Registry | None = None, label: str = "value") -> _T:
+
+def copy(
+    value: _T, *, registry: Registry | None = None, label: str = "value", cross: Cross | None = None
+) -> _T:
     """
     Return a structured copy of *value*.
 
@@ -42,14 +48,17 @@ def copy(value: _T, *, registry: Registry | None = None, label: str = "value") -
         value: any value that can travel.
         registry: knows the exception classes that arrive as themselves; None lets all of them.
         label: what error texts call the value.
+        cross: what becomes of that which has no copy; None refuses it.
 
     Raises:
         DataCloneError: something inside cannot travel; the text names it and the path to it.
     """
-    return copy_sized(value, registry=registry, label=label)[0]
+    return copy_sized(value, registry=registry, label=label, cross=cross)[0]
 
 
-def copy_sized(value: _T, *, registry: Registry | None = None, label: str = "value") -> tuple[_T, int]:
+def copy_sized(
+    value: _T, *, registry: Registry | None = None, label: str = "value", cross: Cross | None = None
+) -> tuple[_T, int]:
     """
     Return a structured copy of *value*, and how many bytes it takes as a message.
 
@@ -66,7 +75,7 @@ def copy_sized(value: _T, *, registry: Registry | None = None, label: str = "val
         if text_bytes >= 0:
             nodes = 1 + (2 if kind is dict else 1) * len(flat)
             return flat if kind is tuple else flat.copy(), _HEAD_BYTES + _NODE_BYTES * nodes + text_bytes
-    copier = _Copier(registry)
+    copier = _Copier(registry, cross)
     try:
         new = copier.run(value)
     except Refused as refused:
@@ -75,22 +84,33 @@ def copy_sized(value: _T, *, registry: Registry | None = None, label: str = "val
 
 
 def copy_call(
-    args: tuple[Any, ...], kwargs: dict[str, Any], *, registry: Registry | None = None
-) -> tuple[tuple[Any, ...], dict[str, Any], int]:
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    registry: Registry | None = None,
+    lend: Callable[[], _L] | None = None,
+) -> tuple[tuple[Any, ...], dict[str, Any], int, _L | None]:
     """
-    Return structured copies of a call's arguments, and how many bytes they take as a message.
+    Return structured copies of a call's arguments, how many bytes they take as a message, and what *lend* made.
+
+    *lend* is called when an argument is no flat value; what it returns is asked for all that has no copy.
 
     Raises:
         DataCloneError: one of them cannot travel; the text says which, as `arguments[0]` or `arguments["by"]`.
     """
     if not kwargs:
-        new_args, size = copy_sized(args, registry=registry, label="arguments")
-        return new_args, {}, size
+        text_bytes = _flat_bytes(args, tuple)
+        if text_bytes >= 0:
+            return args, {}, _HEAD_BYTES + _NODE_BYTES * (1 + len(args)) + text_bytes, None
+        cross = None if lend is None else lend()
+        new_args, size = copy_sized(args, registry=registry, label="arguments", cross=cross)
+        return new_args, {}, size, cross
     # One value, so that what two arguments share stays shared.
     together: dict[Any, Any] = dict(enumerate(args))
     together.update(kwargs)
-    new, size = copy_sized(together, registry=registry, label="arguments")
-    return tuple([new.pop(index) for index in range(len(args))]), new, size
+    cross = None if lend is None else lend()
+    new, size = copy_sized(together, registry=registry, label="arguments", cross=cross)
+    return tuple([new.pop(index) for index in range(len(args))]), new, size, cross
 
 
 def copy_exception(error: BaseException, registry: Registry | None = None) -> BaseException:
@@ -131,12 +151,13 @@ def _flat_bytes(container: Any, kind: type) -> int:
 class _Copier:
     """One copy in the making."""
 
-    __slots__ = ("_memo", "_plain", "_registry", "_shaped", "nodes", "text_bytes")
+    __slots__ = ("_cross", "_memo", "_plain", "_registry", "_shaped", "nodes", "text_bytes")
 
-    def __init__(self, registry: Registry | None) -> None:
+    def __init__(self, registry: Registry | None, cross: Cross | None) -> None:
         self.nodes = 1
         self.text_bytes = 0
         self._registry = registry
+        self._cross = cross
         self._memo: dict[int, Any] = {}
         self._plain: list[Any] = []  # shallow copies of lists and dicts whose items wait to be replaced
         self._shaped: list[_Shaped] = []  # blank targets whose state waits to be copied
@@ -256,9 +277,12 @@ class _Copier:
 
     def _begin_instance(self, source: Any, kind: type) -> Any:
         shape = shape_of(kind)
-        if shape is None:
-            raise refuse(source)
         new: Any
+        if shape is None:
+            if self._cross is None:
+                raise refuse(source)
+            new = self._memo[id(source)] = self._cross(source)
+            return new
         if isinstance(shape, LeafShape):
             return source
         if isinstance(shape, AliasShape):

@@ -18,15 +18,15 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from perdure._base import limits
-from perdure._base.awaitables import Call
+from perdure._base.awaitables import Call, invoke
 from perdure._base.current import current
+from perdure._base.failure import add_trace, for_caller, mark, reset_error
 from perdure._engine import lifecycle
 from perdure._engine.events import Event
-from perdure._engine.failure import add_trace, for_caller, mark, reset_error
 from perdure._engine.queue import EventQueue
 from perdure._engine.sockets import cut_sockets, hibernate, say_unsaid
 from perdure._engine.time_limit import limit_run, limit_wait
-from perdure._engine.turn import Aborted, drive, invoke, section
+from perdure._engine.turn import Aborted, drive, section
 from perdure._gates.input import InputGate, Section, SectionFuture, effective
 from perdure._storage.store import Store
 from perdure.errors import Disconnected, ObjectReset, Overloaded, StorageError

@@ -14,10 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure._base import limits
+from perdure._base.awaitables import finish
 from perdure._base.current import current
 from perdure._engine import lifecycle, methods
 from perdure._engine.events import SocketEvent
-from perdure._engine.turn import finish, step
+from perdure._engine.turn import step
 from perdure._sockets.end import End
 from perdure._sockets.roster import MESSAGE, Roster
 from perdure._sockets.rules import TRY_AGAIN_LATER

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from perdure._base import limits
+from perdure._base.failure import for_caller, mark
 from perdure._engine.events import Event
-from perdure._engine.failure import for_caller, mark
 from perdure._engine.queue import TOO_LONG
 from perdure.errors import ObjectReset, TimedOut
 

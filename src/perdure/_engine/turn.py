@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from perdure._base import limits
+from perdure._base.awaitables import finish
 from perdure._base.current import current
 from perdure._gates.input import Section
 from perdure.errors import Overloaded, RemoteError
@@ -110,26 +111,6 @@ def step(live: Live, run: Callable[..., Any], *args: Any) -> Any:
         host.running = None
         if live.open_turn:
             live.end_turn()
-
-
-async def finish(result: Any) -> Any:
-    """Await *result* if it can be."""
-    if inspect.isawaitable(result):
-        return await result
-    return result
-
-
-async def invoke(run: Callable[..., Any], *args: Any) -> Any:
-    """Call *run* and await what it returns, if it can be: the coroutine that `drive` drives."""
-    result = run(*args)
-    if result.__class__ in _PLAIN:
-        return result
-    if inspect.isawaitable(result):
-        return await result
-    return result
-
-
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple, set})
 
 
 async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:

@@ -306,7 +306,7 @@ def test_a_socket_and_a_coroutine_are_refused():
 def test_a_call_is_copied_as_one_value():
     """What two arguments share stays shared, also between positional and keyword arguments."""
     shared = [1]
-    args, kwargs, _ = copy_call((shared, 2), {"by": shared, "name": "x"})
+    args, kwargs, _, _ = copy_call((shared, 2), {"by": shared, "name": "x"})
     assert args == ([1], 2)
     assert kwargs == {"by": [1], "name": "x"}
     assert args[0] is kwargs["by"]

@@ -7,9 +7,9 @@ import contextvars
 
 import pytest
 
-from perdure._base.awaitables import Done
+from perdure._base.awaitables import Done, finish, invoke
 from perdure._base.current import current
-from perdure._engine.turn import TaskFactory, finish, invoke
+from perdure._engine.turn import TaskFactory
 
 
 class Live:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from perdure._engine.failure import for_caller, mark, reset_error
+from perdure._base.failure import for_caller, mark, reset_error
 from perdure.errors import ObjectReset, RemoteError
 
 

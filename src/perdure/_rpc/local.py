@@ -1,0 +1,151 @@
+"""LocalCapability: a target of this process, and who still holds it. (cooperative)
+
+Each time a target crosses is an `Export` of its own, with as many handles as `dup` made. When the last is given
+up, and no call through one is under way, the target's `dispose` runs (RPC-21).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context, copy_context
+from typing import Any, Final
+
+from perdure._base.awaitables import invoke
+from perdure._base.registry import Registry
+from perdure._base.values import copy_call
+from perdure._rpc.capability import DISPOSED, Capability, OnBroken, Path
+from perdure._rpc.crossing import Arguments, check_size, result_for
+from perdure._rpc.owner import Owner, current_owner, leave
+from perdure._rpc.promise import RpcPromise, failed
+from perdure._rpc.reach import FUNCTIONS, call_path, read_path
+from perdure._rpc.target import RpcTarget
+from perdure.errors import PerdureError
+
+WRAPS: Final = "RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives."
+OTHER_THREAD: Final = "{what} was called from another thread than the one whose event loop it belongs to."
+
+
+class Export:
+    """
+    A target that was handed out once.
+
+    Attributes:
+        handles: how many there are; below one it is over.
+        context: where it was handed out; its code runs in a copy.
+    """
+
+    __slots__ = ("context", "handles", "owner", "target")
+
+    def __init__(self, target: Any, owner: Owner) -> None:
+        self.target = target
+        self.owner = owner
+        self.context: Context = copy_context()
+        self.handles = 0
+        owner.hold()
+
+    def release(self) -> None:
+        """Count out one handle."""
+        self.handles -= 1
+        if self.handles:
+            return
+        target, owner = self.target, self.owner
+        self.target = None
+        if isinstance(target, RpcTarget) and callable(end := getattr(target, "dispose", None)):
+            owner.start_disposer(f"{type(target).__qualname__}.dispose", end, self.context)
+        owner.let_go()
+
+    def release_soon(self) -> None:
+        """Count out one handle in a step of the owner's loop: Python collects garbage in any line, of any thread."""
+        loop = self.owner.loop
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            if asyncio._get_running_loop() is loop:
+                loop.call_soon(self.release)
+            else:
+                loop.call_soon_threadsafe(self.release)
+
+
+class LocalCapability(Capability):
+    """One handle of an export."""
+
+    __slots__ = ("_export",)
+
+    def __init__(self, export: Export) -> None:
+        self._export: Export | None = export
+        export.handles += 1
+
+    def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
+        export = self._export
+        if export is None:
+            return failed(PerdureError(DISPOSED))
+        args, kwargs, size, arguments = copy_call(
+            args, kwargs, registry=export.owner.registry, lend=Arguments
+        )
+        check_size(size)
+        target = export.target
+        return self._send(path, lambda: call_path(target, path, args, kwargs), size, arguments)
+
+    def get(self, path: Path) -> RpcPromise:
+        export = self._export
+        if export is None:
+            return failed(PerdureError(DISPOSED))
+        target = export.target
+        return self._send(path, lambda: read_path(target, path), 0, None)
+
+    def _send(self, path: Path, use: Callable[[], Any], size: int, arguments: Arguments | None) -> RpcPromise:
+        export = self._export
+        assert export is not None, "the caller has looked"
+        owner = export.owner
+        if asyncio._get_running_loop() is not owner.loop:
+            raise RuntimeError(OTHER_THREAD.format(what=self.describe()))
+        promise = RpcPromise(loop=owner.loop)
+        under_way = LocalCapability(export)  # the target is held until the call is over, or can never begin
+
+        async def run() -> Any:
+            try:
+                return result_for(await invoke(use), owner.registry)
+            finally:
+                if arguments is not None:
+                    arguments.give_back()
+                under_way.dispose()
+
+        method = ".".join([type(export.target).__qualname__, *map(str, path)])
+        context = export.context
+        leave(lambda: owner.start_call(promise, method, run, size, context), promise)
+        return promise
+
+    def dup(self) -> Capability:
+        return self if self._export is None else LocalCapability(self._export)
+
+    def dispose(self) -> None:
+        export, self._export = self._export, None
+        if export is not None:
+            export.release()
+
+    def on_broken(self, callback: OnBroken) -> None:
+        if self._export is not None:
+            self._export.owner.when_broken(callback)
+
+    def describe(self) -> str:
+        if self._export is None:
+            return "what was disposed"
+        target = self._export.target
+        return getattr(target, "__qualname__", None) or type(target).__qualname__
+
+    def __del__(self) -> None:
+        export = self._export
+        if export is not None:
+            export.release_soon()
+
+
+def export(target: Any, registry: Registry | None) -> Capability:
+    """Return a handle to *target*, which belongs to the running code."""
+    return LocalCapability(Export(target, current_owner(registry)))
+
+
+def wrap(value: Any) -> Capability:
+    """Return a handle to *value* for a stub that is made by hand (RPC-11)."""
+    if not isinstance(value, RpcTarget) and type(value) not in FUNCTIONS and type(value) is not dict:
+        raise TypeError(WRAPS)
+    return export(value, None)

@@ -1,0 +1,184 @@
+"""RpcPromise: the outcome of a call, which can be used before it is there. (cooperative)
+
+Source: RPC-04, RPC-06, RPC-17. Invariant: what is asked of a promise is carried out in the order asked, whether
+its outcome is there or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from perdure._base.awaitables import Call
+from perdure._base.failure import for_caller, mark
+from perdure._base.values import copy, copy_call, copy_exception
+from perdure._rpc.capability import Capability, OnBroken, Path
+from perdure._rpc.crossing import Arguments, Crossing, dispose
+from perdure._rpc.reach import not_callable, walk
+from perdure._rpc.stub import RpcProperty, RpcStub
+from perdure.errors import Disconnected, PerdureError
+
+DISPOSED_PROMISE: Final = "RPC promise used after being disposed."
+CANCELLED: Final = "The call was cancelled."
+
+
+class RpcPromise(Call):
+    """
+    What a call returns: await it for the result, or go on with the result before it is there.
+
+    `await stub.room("a").messages()` sends both calls at once: any attribute, item or call of a promise is one of
+    its result. It is an `asyncio.Future`, so `gather`, `wait_for` and `create_task` take it; a name that a future
+    has itself is reached as an item: `promise["result"]`.
+    """
+
+    _pipeline: Capability | None = None
+    """What goes on with the result before it is there, where that is not this process; set by who made the promise."""
+    _waiting: list[tuple[Callable[[Any], RpcPromise], RpcPromise]] | None = None
+    """What was asked of the result while it was not there: what to do, and whose outcome that is."""
+    _is_disposed = False
+
+    def _onward(self) -> Capability:
+        return self._pipeline or PromiseCapability(self)
+
+    def _then(self, use: Callable[[Any], RpcPromise]) -> RpcPromise:
+        """Return the outcome of *use*, which is called with the result when that is there, and in order."""
+        outcome = RpcPromise(loop=self.get_loop())
+        if self._waiting is not None:
+            self._waiting.append((use, outcome))
+        elif self.done():
+            self._go_on(use, outcome)
+        else:
+            self._waiting = [(use, outcome)]
+            self.add_done_callback(RpcPromise._settled)
+        return outcome
+
+    def _settled(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for use, outcome in waiting or ():
+            self._go_on(use, outcome)
+
+    def _go_on(self, use: Callable[[Any], RpcPromise], outcome: RpcPromise) -> None:
+        if outcome.done():
+            return  # nobody waits for it any more
+        if self.cancelled():
+            outcome.cancel()
+        elif (error := self.exception()) is not None:
+            outcome.set_exception(copy_exception(error))
+        else:
+            try:
+                following = use(self.result())
+            except Exception as failure:
+                outcome.set_exception(mark(for_caller(failure), remote=True))
+            else:
+                following.add_done_callback(lambda following: _pass(following, outcome))
+
+    def __getattr__(self, name: str) -> RpcProperty:
+        if name[:2] == "__":
+            raise AttributeError(name)
+        return RpcProperty(self._onward(), (name,))
+
+    def __getitem__(self, name: str | int) -> RpcProperty:
+        return RpcProperty(self._onward(), (name,))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        return self._onward().call((), args, kwargs)
+
+    def dispose(self) -> None:
+        """Give the result up: the stubs in it are disposed as soon as it is there (RPC-17)."""
+        if self._is_disposed:
+            return
+        self._is_disposed = True
+        if self._pipeline is not None:
+            self._pipeline.dispose()
+        self.add_done_callback(_dispose_result)
+
+    def __enter__(self) -> RpcPromise:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.dispose()
+
+
+class PromiseCapability(Capability):
+    """A handle to what a promise will bring; held by properties of the promise, never by the promise."""
+
+    __slots__ = ("_promise",)
+
+    def __init__(self, promise: RpcPromise) -> None:
+        self._promise = promise
+
+    def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
+        # As they are now: they may have changed when the result is there.
+        args, kwargs, _, _ = copy_call(args, kwargs, lend=Arguments)
+        return self._then(lambda value: call_value(value, path, args, kwargs))
+
+    def get(self, path: Path) -> RpcPromise:
+        return self._then(lambda value: get_value(value, path))
+
+    def _then(self, use: Callable[[Any], RpcPromise]) -> RpcPromise:
+        promise = self._promise
+        if promise._is_disposed:
+            return failed(PerdureError(DISPOSED_PROMISE))
+        return promise._then(use)
+
+    def dup(self) -> Capability:
+        return self
+
+    def dispose(self) -> None:
+        self._promise.dispose()
+
+    def on_broken(self, callback: OnBroken) -> None:
+        def done(promise: Call) -> None:
+            if promise.cancelled():
+                callback(Disconnected(CANCELLED))
+            elif (error := promise.exception()) is not None:
+                callback(error)
+            elif isinstance(value := promise.result(), RpcStub):
+                value.on_broken(callback)
+
+        self._promise.add_done_callback(done)
+
+    def describe(self) -> str:
+        return "a result that is not there yet"
+
+
+def call_value(value: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
+    """Call what is at *path* in *value*, a result: that can only be a stub in it."""
+    found, rest = walk(value, path)
+    if isinstance(found, RpcStub):
+        return found._capability.call(rest, args, kwargs)
+    raise not_callable(path)
+
+
+def get_value(value: Any, path: Path) -> RpcPromise:
+    """Read what is at *path* in *value*, a result."""
+    found, rest = walk(value, path)
+    if rest:
+        return cast(RpcStub, found)._capability.get(rest)
+    promise = RpcPromise(loop=asyncio.get_running_loop())
+    promise.set_result(copy(found, cross=Crossing()))
+    return promise
+
+
+def failed(error: BaseException) -> RpcPromise:
+    """Return a promise that has failed."""
+    promise = RpcPromise(loop=asyncio.get_running_loop())
+    promise.set_exception(error)
+    return promise
+
+
+def _pass(following: Call, outcome: RpcPromise) -> None:
+    if outcome.done():
+        return
+    if following.cancelled():
+        outcome.cancel()
+    elif (error := following.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(following.result())
+
+
+def _dispose_result(promise: Call) -> None:
+    if not promise.cancelled() and promise.exception() is None:
+        dispose(promise.result())

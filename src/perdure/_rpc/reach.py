@@ -1,0 +1,192 @@
+"""What a caller may reach: of an object or target the public members of its class, of a value its data. (pure)
+
+Source: RPC-01…03, RPC-05, RPC-10. A class counts as declared for RPC when one of its bases carries
+`__perdure_base__`; members of such bases, and of `object`, are not reachable. Data are the keys of a dict, the
+items of a list or tuple, the fields of a dataclass and its like, the attributes set on a function.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Hashable
+from typing import Any, Final, cast
+
+from perdure._base.awaitables import finish
+from perdure._base.shapes import shape_of
+from perdure._rpc.capability import Path
+from perdure._rpc.stub import RpcStub
+from perdure._rpc.target import RpcTarget
+
+FUNCTIONS: Final = frozenset(
+    {
+        types.FunctionType,
+        types.MethodType,
+        types.BuiltinFunctionType,
+        types.MethodWrapperType,
+        functools.partial,
+    }
+)
+"""What is passed by reference as a function. Not classes: a stub of one would make instances."""
+
+RESERVED: Final = frozenset(
+    {
+        "fetch",
+        "connect",
+        "alarm",
+        "websocket_message",
+        "websocket_close",
+        "websocket_error",
+        "dup",
+        "constructor",
+    }
+)
+"""Handlers of the runtime's own events, and names with a meaning on stubs (RPC-03)."""
+RESERVED_OF_TARGETS: Final = frozenset({"dup", "constructor", "dispose"})
+
+NOT_RPC: Final = (
+    "The receiving Durable Object does not support RPC, because its class was not declared with "
+    "`class {name}(DurableObject)`. In order to enable RPC, make sure your class extends `perdure.DurableObject`."
+)
+NO_METHOD: Final = 'The RPC receiver does not implement the method "{name}".'
+NOT_CALLABLE: Final = '"{name}" is not a function.'
+RESERVED_NAME: Final = "'{name}' is a reserved method and cannot be called over RPC."
+BASE_MARK: Final = "__perdure_base__"
+
+_METHOD, _PROPERTY, _RESERVED = "method", "property", "reserved"
+
+
+@functools.lru_cache(maxsize=4096)
+def kind_of(cls: Hashable, name: str) -> str | None:
+    """Return "method", "property", "reserved", or None when *name* is not reachable on instances of *cls*."""
+    if not is_declared(cls):
+        return None
+    if name in (RESERVED_OF_TARGETS if issubclass(cast(type, cls), RpcTarget) else RESERVED):
+        return _RESERVED
+    if name.startswith("_"):
+        return None
+    for base in cast(type, cls).__mro__:
+        if base is object or BASE_MARK in base.__dict__:
+            continue
+        if name in base.__dict__:
+            member = base.__dict__[name]
+            if isinstance(member, (property, functools.cached_property)):
+                return _PROPERTY
+            if isinstance(member, (staticmethod, classmethod)) or (
+                callable(member) and not isinstance(member, type)
+            ):
+                return _METHOD
+            return None
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def is_declared(cls: Hashable) -> bool:
+    """Whether *cls* extends a base that makes it callable over RPC (RPC-01)."""
+    return any(BASE_MARK in base.__dict__ for base in cast(type, cls).__mro__)
+
+
+def is_receiver(value: Any) -> bool:
+    """Whether *value*'s class says what can be reached of it."""
+    cls: Any = type(value)
+    return is_declared(cls)
+
+
+def call(instance: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call method *name*; a TypeError of the caller's if it is not reachable."""
+    cls: Any = type(instance)
+    kind = kind_of(cls, name)
+    if kind is _METHOD:
+        return getattr(instance, name)(*args, **kwargs)
+    value = read(instance, name)
+    if not callable(value):
+        raise TypeError(NOT_CALLABLE.format(name=name))
+    return value(*args, **kwargs)
+
+
+def read(instance: Any, name: str) -> Any:
+    """Read property *name* (RPC-05)."""
+    cls: Any = type(instance)
+    kind = kind_of(cls, name)
+    if kind is _METHOD or kind is _PROPERTY:
+        return getattr(instance, name)
+    if not is_declared(cls):
+        raise TypeError(NOT_RPC.format(name=cls.__name__))
+    raise TypeError((RESERVED_NAME if kind is _RESERVED else NO_METHOD).format(name=name))
+
+
+def call_path(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call what is at *path* from *root*, a target; what this returns may be awaitable."""
+    if len(path) == 1 and is_receiver(root):
+        return call(root, cast(str, path[0]), args, kwargs)
+    return _call_along(root, path, args, kwargs)
+
+
+def read_path(root: Any, path: Path) -> Any:
+    """Read what is at *path* from *root*, a target; what this returns may be awaitable."""
+    if len(path) == 1 and is_receiver(root):
+        return read(root, cast(str, path[0]))
+    return _read_along(root, path)
+
+
+async def _call_along(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    holder, rest = await _along(root, path[:-1])
+    if isinstance(holder, RpcStub):
+        return await holder._capability.call((*rest, *path[-1:]), args, kwargs)
+    if path and (isinstance(holder, RpcTarget) or (holder is root and is_receiver(root))):
+        return await finish(call(holder, str(path[-1]), args, kwargs))
+    found = member(holder, path[-1]) if path else root
+    if isinstance(found, RpcStub):
+        return await found._capability.call((), args, kwargs)
+    if type(found) not in FUNCTIONS:
+        raise not_callable(path)
+    return await finish(found(*args, **kwargs))
+
+
+async def _read_along(root: Any, path: Path) -> Any:
+    found, rest = await _along(root, path)
+    return await found._capability.get(rest) if rest else found
+
+
+async def _along(value: Any, path: Path) -> tuple[Any, Path]:
+    """Follow *path*, awaiting what a property gives; a rest is left when that leads to a stub."""
+    is_root = True
+    while path and not isinstance(value, RpcStub):
+        value = read(value, str(path[0])) if is_root and is_receiver(value) else member(value, path[0])
+        value = await finish(value)
+        path = path[1:]
+        is_root = False
+    return value, path
+
+
+def walk(value: Any, path: Path) -> tuple[Any, Path]:
+    """Follow *path* in *value*, a result; a rest is left when that leads to a stub."""
+    while path and not isinstance(value, RpcStub):
+        value = member(value, path[0])
+        path = path[1:]
+    return value, path
+
+
+def member(holder: Any, name: str | int) -> Any:
+    """Return what *holder*, a value or a target, has by *name*; a TypeError of the caller's if it is nothing."""
+    kind = type(holder)
+    if isinstance(holder, RpcTarget):
+        return read(holder, str(name))
+    if kind is dict:
+        if name in holder:
+            return holder[name]
+    elif kind is list or kind is tuple:
+        if type(name) is int and 0 <= name < len(holder):
+            return holder[name]
+    elif type(name) is str and not name.startswith("_"):
+        if kind is types.FunctionType:
+            if name in holder.__dict__:
+                return holder.__dict__[name]
+        elif (shape := shape_of(kind)) is not None and name in shape.field_names():
+            return getattr(holder, name)
+    raise TypeError(NO_METHOD.format(name=name))
+
+
+def not_callable(path: Path) -> TypeError:
+    """Return the error of a call to what is no function."""
+    return TypeError(NOT_CALLABLE.format(name=".".join(map(str, path)) or "(this)"))

@@ -1,0 +1,113 @@
+"""RpcStub and RpcProperty: what user code holds of a capability. (cooperative)
+
+Source: RPC-04, RPC-05, RPC-07, RPC-16, RPC-17. Thin fronts: an attribute is a step of a path, a call or an await
+asks the capability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from perdure._base import limits
+from perdure._rpc.capability import Capability, OnBroken, Path
+
+if TYPE_CHECKING:
+    from perdure._rpc.promise import RpcPromise
+
+_Self = TypeVar("_Self", bound="RpcStub")
+
+PATH_TOO_DEEP: Final = f"RPC pipelined property path is too deep (max {limits.RPC_PATH_MAX})."
+
+
+class RpcStub:
+    """
+    A handle to something that lives elsewhere: a target, a function, an object, a service.
+
+    Any attribute is a method or property of it: `await stub.method(...)`, `await stub.prop`. A name that the stub
+    has itself, or that is no identifier, is reached as an item: `stub["dup"]`. A stub of a function is called.
+
+    The target may be told when its last stub is gone: leave the stub's `with` block, call `dispose()`, or drop the
+    last reference to it.
+
+    `RpcStub(value)` makes a stub of a target, a function or a dict of this process; calls through it copy as all
+    calls do (RPC-11).
+    """
+
+    _capability: Capability
+
+    def __init__(self, value: Any) -> None:
+        from perdure._rpc.local import wrap  # it builds on this module
+
+        self.__dict__["_capability"] = wrap(value)
+
+    def __getattr__(self, name: str) -> RpcProperty:
+        if name[:2] == "__":
+            raise AttributeError(name)  # copy, pickle, inspect and their like ask for these
+        return RpcProperty(self._capability, (name,))
+
+    def __getitem__(self, name: str | int) -> RpcProperty:
+        return RpcProperty(self._capability, (name,))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        return self._capability.call((), args, kwargs)
+
+    def dup(self: _Self) -> _Self:
+        """Return another stub of the same target, which is let go when all of them are disposed (RPC-16)."""
+        return stub_of(self._capability.dup(), type(self))
+
+    def dispose(self) -> None:
+        """Give the stub up; later calls through it fail (RPC-17)."""
+        self._capability.dispose()
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._capability.dispose()
+
+    def on_broken(self, callback: OnBroken) -> None:
+        """Call `callback(error)` when the target is lost: its object was reset, its worker's request is over."""
+        self._capability.on_broken(callback)
+
+    def __perdure_cross__(self, crossing: Any) -> Any:
+        return crossing.pass_on(self)
+
+    def __repr__(self) -> str:
+        return f"<stub of {self._capability.describe()}>"
+
+
+def stub_of(capability: Capability, cls: type[_Self] = RpcStub) -> _Self:  # type: ignore[assignment]
+    """Return a stub that holds *capability*, and disposes it when it is disposed or dropped."""
+    stub = cls.__new__(cls)
+    stub.__dict__["_capability"] = capability
+    return stub
+
+
+class RpcProperty:
+    """Something at a path from a target: call it, await it to read it, or go on along the path (RPC-05)."""
+
+    __slots__ = ("_capability", "_path")
+
+    def __init__(self, capability: Capability, path: Path) -> None:
+        if len(path) > limits.RPC_PATH_MAX:
+            raise TypeError(PATH_TOO_DEEP)
+        self._capability = capability
+        self._path = path
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        return self._capability.call(self._path, args, kwargs)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._capability.get(self._path).__await__()
+
+    def __getattr__(self, name: str) -> RpcProperty:
+        if name[:2] == "__":
+            raise AttributeError(name)
+        return RpcProperty(self._capability, (*self._path, name))
+
+    def __getitem__(self, name: str | int) -> RpcProperty:
+        return RpcProperty(self._capability, (*self._path, name))
+
+    def __repr__(self) -> str:
+        return f"<{'.'.join(map(str, self._path)) or 'all'} of {self._capability.describe()}>"
