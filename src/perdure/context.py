@@ -123,6 +123,7 @@ class DurableObjectState:
             ws: one end of a `WebSocketPair`.
             tags: names to find it by with `get_websockets`: 10 at most, each of at most 256 bytes (WS-04).
         """
+        self._live.check_thread("accept_websocket()")
         end = _end(ws, "accept_websocket")
         if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
             raise TypeError(
@@ -130,12 +131,10 @@ class DurableObjectState:
             )
         if ws._is_given or end.mode is GIVEN:
             raise TypeError("Can't accept_websocket() WebSocket that was already used in a response.")
-        if end.mode is STANDARD:
+        if end.mode is not NEW:
             raise PerdureError(
                 "Cannot call `accept_websocket()` if the WebSocket was already accepted via `accept()`"
             )
-        if end.mode is HIBERNATABLE:
-            raise PerdureError("Cannot call `accept_websocket()` more than once on the same WebSocket.")
         peer = end.peer
         if not isinstance(peer, End) or peer.mode is not NEW:
             raise PerdureError(

@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from perdure._base import codec, limits
 from perdure._base.current import current
 from perdure._engine.listening import Listener, Listening
-from perdure._engine.sockets import leave
+from perdure._engine.sockets import check_thread, leave
 from perdure._sockets.end import CLOSED, CLOSING, CONNECTING, GIVEN, HIBERNATABLE, NEW, OPEN, STANDARD, End
 from perdure._sockets.end import pair as make_pair
 from perdure._sockets.events import CloseEvent, ErrorEvent, MessageEvent
-from perdure._sockets.rules import check_close, check_pair
+from perdure._sockets.rules import check_close, check_pair, check_text
 from perdure.errors import PerdureError
 
 if TYPE_CHECKING:
@@ -56,10 +56,6 @@ ACCEPT_HIBERNATABLE: Final = "Can't accept() WebSocket after enabling hibernatio
 RETURN_ACCEPTED: Final = "Can't return WebSocket in a Response after calling {what}()."
 LARGE_ATTACHMENT: Final = (
     "A WebSocket 'attachment' cannot be larger than {max} bytes.'attachment' was {size} bytes."
-)
-HALF_SURROGATE: Final = (
-    "A WebSocket carries text as UTF-8; this one holds half of a surrogate pair at position {at}, which UTF-8 does "
-    "not have. Send text.encode('utf-8', 'surrogatepass') as bytes, or replace it."
 )
 EVENT_TYPES: Final = ("message", "close", "error", "open")
 
@@ -140,7 +136,7 @@ class WebSocket:
         if data.__class__ is not str and data.__class__ is not bytes:
             data = _plain(data)
         if isinstance(data, str) and not data.isascii():
-            _check_text(data)
+            check_text(data)
         end = self._end
         if end.mode is not HIBERNATABLE and end.mode is not STANDARD:
             self._refuse_use()
@@ -155,6 +151,7 @@ class WebSocket:
         if end.mode is not HIBERNATABLE and end.mode is not STANDARD:
             self._refuse_use()
         if not end.has_closed:
+            check_thread()
             end.has_closed = True
             leave(end.say_close, code, reason or "")
 
@@ -323,18 +320,11 @@ def _plain(data: Any) -> str | bytes:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     if isinstance(data, str):
-        return str(data)
+        return str.__str__(data)  # an Enum's own `str()` would be its name
     raise TypeError(
         "Failed to execute 'send' on 'WebSocket': parameter 1 is not of type 'str, bytes, bytearray or memoryview'; "
         f"got {type(data).__name__}. For JSON send json.dumps(value)."
     )
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(HALF_SURROGATE.format(at=error.start)) from None
 
 
 def _registry() -> Any:

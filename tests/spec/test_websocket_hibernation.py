@@ -291,6 +291,8 @@ def test_the_texts_of_an_auto_response_have_2048_bytes():
         WebSocketRequestResponsePair("x", "y" * 2049)
     with pytest.raises(TypeError):
         WebSocketRequestResponsePair("x", b"y")
+    with pytest.raises(ValueError, match="surrogate pair at position 0"):  # it could not be sent
+        WebSocketRequestResponsePair("x", "\ud800")
     with pytest.raises(AttributeError):
         pair.request = "z"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 
 import pytest
@@ -95,8 +96,18 @@ async def test_anything_else_is_refused_with_a_way_out(message):
 async def test_half_of_a_surrogate_pair_is_refused():
     """Text goes as UTF-8, and nothing is changed in silence."""
     one, _other = accepted()
-    with pytest.raises(ValueError, match="surrogate pair at position 1"):
-        one.send("x\ud800")
+    for say in (one.send, lambda text: one.close(1000, text)):
+        with pytest.raises(ValueError, match="surrogate pair at position 1"):
+            say("x\ud800")
+    assert one.ready_state == one.OPEN
+
+
+async def test_a_text_of_a_class_of_its_own_is_sent_as_what_it_holds():
+    """Such as an Enum of texts, which calls itself by its name."""
+    one, other = accepted()
+    client = Client(other)
+    one.send(enum.Enum("Kind", {"JOINED": "joined"}, type=str).JOINED)
+    await client.gets("joined")
 
 
 # --- close ------------------------------------------------------------------------------------------------

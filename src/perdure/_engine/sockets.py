@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from perdure._engine.live import Live
 
 RESET: Final = "Durable Object connection closed because the object was reset."
+OTHER_THREAD: Final = (
+    "A WebSocket was used outside of its event loop. From another thread, let the loop do it: "
+    "loop.call_soon_threadsafe(ws.send, message)."
+)
 TIMED_OUT: Final = "Actor exceeded event execution time and was disconnected."
 
 
@@ -166,13 +170,21 @@ def _nothing(_: object) -> None:
 
 def leave(act: Callable[..., None], *args: Any) -> None:
     """Do `act(*args)`, which the world can see, as soon as the running object's writes so far are durable."""
-    live: Live | None = current.get()
-    if live is not None:
-        live.check_thread("A WebSocket")
+    live = check_thread()
     if live is None or (live.state is lifecycle.RUNNING and live.used_store is None):
         act(*args)
     elif live.broken is None:
         _leave(live, act, *args)
+
+
+def check_thread() -> Live | None:
+    """Return the running object, if one's code runs; refuse to go on in a thread without the event loop."""
+    live: Live | None = current.get()
+    if live is not None:
+        live.check_thread("A WebSocket")
+    elif asyncio._get_running_loop() is None:
+        raise RuntimeError(OTHER_THREAD)
+    return live
 
 
 def _leave(live: Live, act: Callable[..., None], *args: Any) -> None:

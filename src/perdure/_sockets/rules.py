@@ -23,6 +23,10 @@ TOO_MANY_TAGS: Final = "a Hibernatable WebSocket cannot have more than {max} tag
 LONG_TAG: Final = '"{tag}" is longer than the max tag length ({max} characters).'
 LONG_REASON: Final = "WebSocket close reason must not be longer than {max} bytes when UTF-8 encoded."
 REASON_ALONE: Final = "If you specify a WebSocket close reason, you must also specify a code."
+HALF_SURROGATE: Final = (
+    "A WebSocket carries text as UTF-8; this one holds half of a surrogate pair at position {at}, which UTF-8 does "
+    "not have. Send text.encode('utf-8', 'surrogatepass') as bytes, or replace it."
+)
 LARGE_PAIR: Final = "{what} cannot be larger than {max} bytes. A {which} of size {size} was provided."
 
 
@@ -39,7 +43,7 @@ def check_close(code: int | None, reason: str | None) -> None:
     if reason is not None:
         if not isinstance(reason, str):
             raise TypeError(f"A WebSocket close reason is a str; got {type(reason).__name__}")
-        if _size(reason) > limits.WEBSOCKET_REASON_BYTES_MAX:
+        if check_text(reason) > limits.WEBSOCKET_REASON_BYTES_MAX:
             raise ValueError(LONG_REASON.format(max=limits.WEBSOCKET_REASON_BYTES_MAX))
 
 
@@ -51,7 +55,7 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
             raise TypeError(f"A WebSocket tag is a str; got {type(tag).__name__}")
         if len(found) >= limits.WEBSOCKET_TAGS_MAX:
             raise PerdureError(TOO_MANY_TAGS.format(max=limits.WEBSOCKET_TAGS_MAX))
-        if _size(tag) > limits.WEBSOCKET_TAG_BYTES_MAX:
+        if len(tag.encode("utf-8", "surrogatepass")) > limits.WEBSOCKET_TAG_BYTES_MAX:  # no frame carries it
             raise PerdureError(LONG_TAG.format(tag=tag, max=limits.WEBSOCKET_TAG_BYTES_MAX))
         found[tag] = None
     return tuple(found)
@@ -64,7 +68,7 @@ def check_pair(request: str, response: str) -> None:
             raise TypeError(
                 f"Failed to construct 'WebSocketRequestResponsePair': the {what} is not of type 'string'."
             )
-        size = _size(text)
+        size = check_text(text)
         if size > limits.WEBSOCKET_AUTO_RESPONSE_BYTES_MAX:
             raise ValueError(
                 LARGE_PAIR.format(
@@ -76,5 +80,9 @@ def check_pair(request: str, response: str) -> None:
             )
 
 
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+def check_text(text: str) -> int:
+    """Return the size of *text* in a frame, which carries UTF-8."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(HALF_SURROGATE.format(at=error.start)) from None

@@ -206,7 +206,7 @@ def check_upgrade(response: Response, request: Request) -> None:
     """Refuse a WebSocket that *request* did not ask for (STB-06)."""
     if response._websocket is not None and not asks_for_websocket(request):
         raise TypeError(
-            "Worker tried to return WebSocket in a response to a request which did not contain the header "
+            "Worker tried to return a WebSocket in a response to a request which did not contain the header "
             '"Upgrade: websocket".'
         )
 
