@@ -12,6 +12,7 @@ from support.inside import Plain, an_object, attempt, begin, inside, live_of, un
 from support.talking import UPGRADE, Client, Room, connect, settle
 
 from perdure import Response, Runtime, WebSocket, WebSocketPair
+from perdure._base import limits
 from perdure.errors import PerdureError
 from perdure.testing import evict_durable_object
 
@@ -607,6 +608,27 @@ async def test_a_sender_has_to_wait_while_too_many_messages_are_handled():
         assert wire.held == 1
         go_on.set()
         await until(lambda: wire.held == 0)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_what_waits_within_the_process_has_a_bound(monkeypatch, taken):
+    """Nobody can be held back there: beyond it both sides are told 1013, and what came before is heard."""
+    monkeypatch.setattr(limits, "WEBSOCKET_UNHEARD_BYTES_MAX", 1000)
+    one, other = WebSocketPair()
+    one.accept()
+    ends = []
+    one.add_event_listener("close", lambda event: ends.append((event.code, event.was_clean)))
+    if taken:
+        other.accept()
+        messages = aiter(other)
+    for _ in range(5):
+        one.send("x" * 400)
+    await settle()
+    assert ends == [(1013, False)]
+    if not taken:
+        other.accept()
+        messages = aiter(other)
+    assert [message async for message in messages] == ["x" * 400] * 3
 
 
 async def test_an_event_of_another_object_is_not_kept_by_a_slow_socket():

@@ -14,7 +14,10 @@ from websocket_serving import Echo, Room, close, playing, raw
 from websockets.asyncio.server import serve
 
 from perdure import Response, WebSocket, WebSocketPair, WorkerEntrypoint, connect_websocket, fetch
+from perdure._http.limits import HttpLimits, WebSocketLimits
 from perdure.errors import Disconnected, PerdureError
+
+MIB = 1 << 20
 
 
 def serving_outside(handler, **options):
@@ -240,6 +243,60 @@ def test_a_worker_relays_messages_of_its_own():
         ):
             client.say("hello")
             await client.hears("HELLO!")
+
+    run(main())
+
+
+def test_a_connection_that_is_passed_on_waits_for_its_slower_side(monkeypatch):
+    """In both directions: neither side is closed for being fast, and nothing is lost."""
+    monkeypatch.setattr("perdure._sockets.carrier.WEBSOCKET_BUFFER_BYTES", MIB)
+    monkeypatch.setattr("perdure._sockets.carrier.WEBSOCKET_BUFFER_S", 0.01)
+    monkeypatch.setattr("perdure._http.websocket.WEBSOCKET_BUFFER_S", 0.01)
+    go_on, total = None, 60
+
+    class Proxy(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await fetch(self.env.URL, headers={"upgrade": "websocket"})
+
+    async def slow(connection):
+        async with asyncio.timeout(5):
+            await go_on.wait()
+        for n in range(total):
+            assert (await connection.recv())[:2] == b"%02d" % n
+        for n in range(total):
+            await connection.send(b"%02d" % n + b"x" * MIB)
+
+    async def main():
+        nonlocal go_on
+        go_on = asyncio.Event()
+        async with (
+            serving_outside(slow, max_size=None, max_queue=1, compression=None) as server,
+            playing(
+                Echo,
+                worker=Proxy,
+                env={"URL": url_of(server).replace("ws:", "http:")},
+                limits=HttpLimits(websocket=WebSocketLimits(buffer_bytes=MIB)),
+            ) as app,
+            raw(app.port) as client,
+        ):
+            sending = asyncio.ensure_future(send(client))
+            for _ in range(50):
+                await asyncio.sleep(0.002)
+            assert not sending.done()
+            go_on.set()
+            async with asyncio.timeout(20):
+                await sending
+            client.writer.transport.pause_reading()
+            for _ in range(50):
+                await asyncio.sleep(0.002)
+            client.writer.transport.resume_reading()
+            for n in range(total):
+                assert (await client.frame())[1][:2] == b"%02d" % n
+
+    async def send(client):
+        for n in range(total):
+            client.say(b"%02d" % n + b"x" * MIB)
+            await client.writer.drain()
 
     run(main())
 

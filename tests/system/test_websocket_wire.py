@@ -356,6 +356,76 @@ def test_a_client_that_sends_faster_than_the_object_works_has_to_wait():
     run(main())
 
 
+def test_a_burst_of_small_messages_has_to_wait_too():
+    """However many came at once, no more than a batch is given to the object beyond what may wait."""
+    go_on, most = None, 0
+
+    class Slow(Room):
+        async def websocket_message(self, ws, message):
+            nonlocal most
+            self.seen.append(message)
+            most = max(most, len(live_of(app.stub()).events))
+            await go_on.wait()
+
+    async def main():
+        nonlocal app, go_on
+        go_on = asyncio.Event()
+        async with playing(Slow) as app, raw(app.port) as client:
+            client.send(b"".join(frame(TEXT, b"%d" % n) for n in range(30_000)), close(1000))
+            await until(lambda: most >= 256)
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            go_on.set()
+            await seen_in_time(app, *map(str, range(30_000)), (1000, "", True))
+            assert most < 1000
+
+    app = None
+    run(main())
+
+
+def test_a_handler_behind_a_decorator_keeps_its_client_waiting_too():
+    """A plain function that returns what is to be awaited: it is done when that is."""
+    go_on, begun = None, 0
+
+    class Decorated(Room):
+        def websocket_message(self, ws, message):
+            return self.handle(message)
+
+        async def handle(self, message):
+            nonlocal begun
+            begun += 1
+            await go_on.wait()
+
+    async def main():
+        nonlocal go_on
+        go_on = asyncio.Event()
+        async with playing(Decorated) as app, raw(app.port) as client:
+            client.send(b"".join(frame(TEXT, b"x") for _ in range(5000)))
+            await until(lambda: begun >= 256)
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            assert begun < 1000
+            go_on.set()
+            await until(lambda: begun == 5000)
+
+    run(main())
+
+
+def test_a_client_that_half_closes_and_never_reads_is_cut_off(monkeypatch):
+    """What waits for it is not kept for ever."""
+    monkeypatch.setattr("perdure._http.websocket.WEBSOCKET_CLOSE_TIMEOUT_S", 0.05)
+
+    async def main():
+        async with playing() as app, raw(app.port) as client:
+            client.writer.transport.pause_reading()
+            await inside(app.stub(), lambda room: say_much(room, 500))
+            client.writer.write_eof()
+            await until(lambda: not app.server.hub.sockets)
+            assert (await seen(app))[0][0] == 1006
+
+    run(main())
+
+
 def test_a_client_that_answers_no_ping_is_cut_off():
     """Where keep-alive pings are on; one that answers, or says anything, stays."""
 

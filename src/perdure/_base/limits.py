@@ -73,6 +73,10 @@ WEBSOCKET_LINGER_BYTES: Final = 1 * MIB  # a client that broke a rule may still 
 WEBSOCKET_RETRY_S: Final = 1.0  # an overloaded object is told of a close so much later
 WEBSOCKET_WAITING_MAX: Final = 256  # messages of one socket whose handlers run; then its client has to wait
 WEBSOCKET_WAITING_BYTES_MAX: Final = 1 * MIB  # … or bytes of them
+WEBSOCKET_UNHEARD_MAX: Final = (
+    100_000  # messages of one socket that wait within the process, where nobody is held back …
+)
+WEBSOCKET_UNHEARD_BYTES_MAX: Final = 64 * MIB  # … or bytes of them: a further one closes it (1013)
 WEBSOCKET_UNREAD_BYTES: Final = 2 * MIB  # of messages that nobody listens to: more is dropped
 WEBSOCKET_BUFFER_BYTES: Final = 8 * MIB  # sent and not taken by the client …
 WEBSOCKET_BUFFER_S: Final = 2.0  # … for so long: a further message closes it (1013)

@@ -120,9 +120,7 @@ class _Deliver:
         if store is not None:
             store.touch()
         if result is not None and inspect.isawaitable(result):
-            awaited = finish(result)
-            self._deliver(live, end, MESSAGE, (data,), size, lambda instance: awaited)
-            end.finish(size)
+            self._deliver(live, end, MESSAGE, (data,), size, lambda instance: _await(result, end, size))
         elif not live.events:
             live.became_idle()
 
@@ -159,6 +157,13 @@ class _Deliver:
 def _is_async(handler: Any) -> bool:
     code = getattr(handler, "__code__", None)
     return code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+async def _await(result: Any, end: End, size: int) -> None:
+    try:
+        await result
+    finally:
+        end.finish(size)
 
 
 def _nothing(_: object) -> None:

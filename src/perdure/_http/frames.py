@@ -4,7 +4,8 @@ The masking, the compression and the meaning of its parameters come from `websoc
 read here is in ADR 0013. Section numbers are those of the standard.
 
 What must stay true: whatever the bytes, `feed` returns; what breaks a rule is the last thing that it tells. Of a
-message that is not complete only its bytes are kept, however many fragments they came in.
+message that is not complete only its bytes are kept, however many fragments they came in. A few bytes can hold a great
+many messages, or a large one compressed: they are read a batch at a time, so that who hears them can ask for a pause.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
 
 _CONTROL_BYTES_MAX: Final = 125
+_BATCH_BYTES: Final = 64 * 1024
+_FRAME_BYTES: Final = 256  # counted for each frame, however short
 _SENT_CLOSE_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
 """What a Close may carry (7.4): what is registered, and what is left to libraries and applications."""
 
@@ -53,9 +56,14 @@ class Closing(NamedTuple):
 
 
 class Reader:
-    """Reads the frames of one client."""
+    """
+    Reads the frames of one client.
 
-    __slots__ = ("_inflate", "_is_deaf", "_message", "_opcode", "_rest", "_size_max")
+    Attributes:
+        has_more: `feed` stopped at the end of a batch.
+    """
+
+    __slots__ = ("_inflate", "_is_deaf", "_message", "_opcode", "_rest", "_size_max", "has_more")
 
     def __init__(self, size_max: int, inflate: PerMessageDeflate | None = None) -> None:
         self._size_max = size_max
@@ -64,15 +72,22 @@ class Reader:
         self._opcode = CONTINUATION  # of the message whose fragments arrive; CONTINUATION: there is none
         self._message: bytearray | None = None
         self._is_deaf = False
+        self.has_more = False
+
+    def keep(self, data: bytes) -> None:
+        """Take *data* to be read later."""
+        if not self._is_deaf:
+            self._rest += data
 
     def feed(self, data: bytes) -> list[tuple[int, Any]]:
         """
-        Return what *data* completes, in order, as (opcode, what it holds).
+        Return what *data* completes, in order, as (opcode, what it holds); `feed(b"")` goes on if it `has_more`.
 
         TEXT a str, BINARY, PING and PONG bytes, CLOSE a `Closing`, VIOLATION a `Violation`; after one of the last two
         nothing more is read.
         """
         found: list[tuple[int, Any]] = []
+        self.has_more = False
         if self._is_deaf:
             return found
         rest: bytes | bytearray = data
@@ -97,8 +112,11 @@ class Reader:
 
     def _read(self, data: bytes | bytearray, found: list[tuple[int, Any]]) -> int:
         """Add the complete frames of *data* to *found*; return where the first one begins that is not complete."""
-        at, end = 0, len(data)
-        while end - at >= 2 and not self._is_deaf:
+        at, end, room = 0, len(data), _BATCH_BYTES
+        while end - at >= 2:
+            if room <= 0:
+                self.has_more = True
+                break
             first, second = data[at], data[at + 1]
             head, size = at + 2, second & 0x7F
             if size == 126:
@@ -121,10 +139,11 @@ class Reader:
                 break
             payload = apply_mask(data[head + 4 : stop], data[head : head + 4])
             at = stop
+            room -= size + _FRAME_BYTES
             if opcode == TEXT and first == WHOLE_TEXT and self._message is None:  # most are
                 found.append(_message(TEXT, payload))
             elif opcode < CLOSE:
-                self._take(first, opcode, payload, found)
+                room -= self._take(first, opcode, payload, found) - size
             elif opcode == CLOSE:
                 self._is_deaf = True
                 found.append((CLOSE, _closing(payload)))
@@ -152,8 +171,8 @@ class Reader:
             if size > _CONTROL_BYTES_MAX:
                 raise _Broken(PROTOCOL_ERROR, f"A control frame holds {_CONTROL_BYTES_MAX} bytes at most.")
 
-    def _take(self, first: int, opcode: int, payload: bytes, found: list[tuple[int, Any]]) -> None:
-        """Take a frame of a message (5.4)."""
+    def _take(self, first: int, opcode: int, payload: bytes, found: list[tuple[int, Any]]) -> int:
+        """Take a frame of a message (5.4); return the size of what it holds."""
         if opcode == CONTINUATION:
             if self._message is None:
                 raise _Broken(PROTOCOL_ERROR, "A continuation frame has no message that it continues.")
@@ -172,6 +191,7 @@ class Reader:
             self._message = bytearray(payload)
         else:
             self._message += payload
+        return len(payload)
 
     def _inflated(self, first: int, opcode: int, payload: bytes) -> bytes:
         assert self._inflate is not None

@@ -102,28 +102,42 @@ class WebSocketProtocol(asyncio.Protocol):
             self._drop(data)
             return
         self._is_alive = True
-        for opcode, said in self._reader.feed(data):
-            if 0 < opcode <= BINARY:
-                if self.peer is not None:
-                    self.peer.take(said)
-            elif opcode == PING:
-                if self._state is _OPEN and self._has_room():
-                    self.transport.write(control(PONG, said))
-            elif opcode == CLOSE:
-                self._hear_close(said)
-            elif opcode == VIOLATION:
-                self._hear_violation(said)
+        reader = self._reader
+        if self._is_held:
+            reader.keep(data)
+            return
+        while True:
+            for opcode, said in reader.feed(data):
+                if 0 < opcode <= BINARY:
+                    if self.peer is not None:
+                        self.peer.take(said)
+                elif opcode == PING:
+                    if self._state is _OPEN and self._has_room():
+                        self.transport.write(control(PONG, said))
+                elif opcode == CLOSE:
+                    self._hear_close(said)
+                elif opcode == VIOLATION:
+                    self._hear_violation(said)
+            if not reader.has_more or self._is_held:
+                return
+            data = b""
 
     def pause_writing(self) -> None:
         """Hear that more waits for the client than may wait for long."""
         self._full_since_s = asyncio.get_running_loop().time()
+        if self.peer is not None:
+            self.peer.hold()
 
     def resume_writing(self) -> None:
         """Hear that it has taken most of it."""
         self._full_since_s = None
+        if self.peer is not None:
+            self.peer.go_on()
 
     def eof_received(self) -> None:
-        """Take it that a client which sends no more has gone: the transport closes."""
+        """Take it that a client which sends no more has gone: the transport closes, when what waits is sent."""
+        if self.transport.get_write_buffer_size():
+            self._end_in(WEBSOCKET_CLOSE_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application's end, unless it knows."""
@@ -204,6 +218,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._is_alive = True
         if not self.transport.is_closing():
             self.transport.resume_reading()
+            # What was received already; not now, as a message of this connection may just be on its way.
+            asyncio.get_running_loop().call_soon(self.data_received, b"")
 
     # --- the server -----------------------------------------------------------------------------------
 

@@ -92,8 +92,10 @@ class Carrier(ABC):
                     return
                 if len(said) == 1:
                     self._unsent_bytes -= len(said[0])
-                if self._unsent_bytes <= WEBSOCKET_BUFFER_BYTES:
+                if self._full_since_s is not None and self._unsent_bytes <= WEBSOCKET_BUFFER_BYTES:
                     self._full_since_s = None
+                    if self.peer is not None:
+                        self.peer.go_on()
 
     def _has_room(self) -> bool:
         since_s = self._full_since_s
@@ -120,6 +122,8 @@ class Carrier(ABC):
         self._something.set()
         if self._full_since_s is None and self._unsent_bytes > WEBSOCKET_BUFFER_BYTES:
             self._full_since_s = asyncio.get_running_loop().time()
+            if self.peer is not None:
+                self.peer.hold()
 
     def take_close(self, code: int | None, reason: str) -> None:
         if not self._is_closed:

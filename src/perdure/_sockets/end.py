@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 from perdure._base import limits
-from perdure._sockets.rules import DISCONNECTED
+from perdure._sockets.rules import DISCONNECTED, TOO_MUCH, TRY_AGAIN_LATER
 
 NEW: Final = "new"
 STANDARD: Final = "standard"
@@ -140,7 +140,12 @@ class End:
 
     def take(self, data: str | bytes) -> None:
         hearer = self.hearer
-        if hearer is None:
+        if (
+            self._waiting >= limits.WEBSOCKET_UNHEARD_MAX
+            or self._waiting_bytes >= limits.WEBSOCKET_UNHEARD_BYTES_MAX
+        ):
+            self._overflow()
+        elif hearer is None:
             self._keep("take", data)
             self.begin(len(data))
         elif not self.heard_close:
@@ -190,13 +195,21 @@ class End:
             self._backlog = []
         self._backlog.append((name, said))
 
+    def _overflow(self) -> None:
+        """End a connection within the process whose one side says far more than the other takes."""
+        reason = TOO_MUCH.format(most=limits.WEBSOCKET_UNHEARD_MAX, max=limits.WEBSOCKET_UNHEARD_BYTES_MAX)
+        peer, self.peer = self.peer, None
+        self.take_loss(reason, TRY_AGAIN_LATER)
+        if peer is not None:
+            peer.take_loss(reason, TRY_AGAIN_LATER)
+
     def _tell(self, listener: Any) -> None:
         """Let *listener*, a peer, take what was kept."""
         backlog, self._backlog = self._backlog, None
         for name, said in backlog or ():
-            getattr(listener, name)(*said)
             if name == "take":
                 self.finish(len(said[0]))
+            getattr(listener, name)(*said)
 
     def _look_whether_over(self) -> None:
         hearer = self.hearer

@@ -18,6 +18,7 @@ SERVICE_RESTART: Final = 1012
 RESTARTING: Final = "The server is restarting. Connect again."
 TRY_AGAIN_LATER: Final = 1013
 TOO_SLOW: Final = "More than {max} bytes wait for the client to take them."
+TOO_MUCH: Final = "More than {most} messages, or {max} bytes, wait for the other side to take them."
 DISCONNECTED: Final = "WebSocket disconnected without sending Close frame."
 TOO_MANY_TAGS: Final = "a Hibernatable WebSocket cannot have more than {max} tags"
 LONG_TAG: Final = '"{tag}" is longer than the max tag length ({max} characters).'

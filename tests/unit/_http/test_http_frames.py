@@ -34,7 +34,15 @@ MIB = 1 << 20
 def read(*pieces, size_max=MIB, inflate=None):
     """Everything that a reader finds in these pieces."""
     reader = Reader(size_max, inflate)
-    return [found for piece in pieces for found in reader.feed(piece)]
+    return [found for piece in pieces for found in whole(reader, piece)]
+
+
+def whole(reader, piece):
+    """Everything that the reader finds with this piece, batch after batch."""
+    found = reader.feed(piece)
+    while reader.has_more:
+        found += reader.feed(b"")
+    return found
 
 
 def violation(*pieces, **options):
@@ -93,6 +101,18 @@ def test_nothing_is_kept_of_what_has_been_read():
     reader.feed(frame(TEXT, b"x") + frame(TEXT, b"y")[:-1])
     reader.feed(frame(TEXT, b"y")[-1:])
     assert (reader._rest, reader._message) == (b"", None)
+
+
+def test_many_messages_are_read_a_batch_at_a_time():
+    """So that whoever hears them can ask for a pause; order is kept, whatever comes meanwhile."""
+    reader = Reader(MIB)
+    data = b"".join(frame(TEXT, b"%d" % n) for n in range(1000))
+    first = reader.feed(data[:-3])
+    assert 0 < len(first) < 500
+    assert reader.has_more
+    reader.keep(data[-3:])
+    assert first + whole(reader, b"") == [(TEXT, str(n)) for n in range(1000)]
+    assert reader.feed(b"") == []
 
 
 # --- rules ------------------------------------------------------------------------------------------------
@@ -205,6 +225,14 @@ def test_a_message_that_inflates_beyond_the_limit_is_refused():
     half = len(bomb) // 2
     pieces = frame(BINARY, bomb[:half], rsv=4, fin=False), frame(CONTINUATION, bomb[half:])
     assert violation(*pieces, size_max=MIB, inflate=deflate()).code == 1009
+
+
+def test_messages_that_inflate_to_much_are_read_one_by_one():
+    """A few kilobytes hold many megabytes."""
+    reader = Reader(MIB, deflate())
+    first = reader.feed(frame(BINARY, squeezed(b"x" * MIB), rsv=4) * 50)
+    assert [len(message) for _, message in first] == [MIB]
+    assert len(whole(reader, b"")) == 49
 
 
 def test_damaged_compression_is_a_broken_rule():
