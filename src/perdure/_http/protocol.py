@@ -4,9 +4,6 @@ Requests on a connection are answered one after the other; those that arrive mea
 more is read. A request is *refused* in one of two ways. Before its head is complete there is no application to
 ask: the refusal is written here. After that the reader of the body gets a `BodyError` with the status, and the
 application answers; only the sending side of the connection is left for it.
-
-One timer watches the client. It is set when there is none and looks, when it goes off, what the client is
-waited for and since when: so a request that comes and goes quickly costs no timer.
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ import httptools
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 from perdure._base.limits import HTTP_BUFFER_BYTES, HTTP_PARSE_BYTES, HTTP_TURNED_AWAY_MAX
+from perdure._http import watch
 from perdure._http.errors import status_response
 from perdure._http.exchange import HttpExchange
 from perdure._http.forwarded import FORWARDED_HEADERS, forwarded_host, forwarded_scheme
@@ -81,16 +79,11 @@ class HttpProtocol(asyncio.Protocol):
         self._noted: dict[str, str] = {}
         self._head_bytes = 0  # of what the parser has handed over
         self._head_raw_bytes = 0  # received while the head was open: one endless header shows only here
-        self._body_bytes = 0
+        self.body_bytes = 0
         self._trailer_bytes = 0
         self._silent_bytes = 0  # received inside a body without a byte of content: chunk framing, trailers
-        # Time:
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at_s = 0.0
-        self._made_at_s = self._since_s = self._loop.time()  # _since_s: since when the client is waited for
-        self._rate_since: tuple[float, int] = (0.0, 0)  # time and bytes of the body at that time
-        self._stuck_at_s: float | None = None  # when the client last took something of what waits to be sent
-        self._stuck_bytes = 0
+        self._watch = watch.Watch(self, hub.limits, self._loop)
+        self._made_at_s = self._watch.since_s
         self._drained: asyncio.Future[None] | None = None
 
     # --- the connection -------------------------------------------------------------------------------
@@ -115,7 +108,7 @@ class HttpProtocol(asyncio.Protocol):
         elif too_many > 0:
             self._write_refusal(self.hub.turn_away())
         else:
-            self._watch()
+            self._watch.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let whoever reads from or writes to the client know that it has gone."""
@@ -125,8 +118,7 @@ class HttpProtocol(asyncio.Protocol):
         self._is_lingering = False
         self._queue.clear()
         self._rest = b""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._watch.end()
         self._last = None
         if self._exchange is not None:
             self._exchange.gone()
@@ -149,7 +141,7 @@ class HttpProtocol(asyncio.Protocol):
     def eof_received(self) -> None:
         """Take it that a client which sends no more has gone: the transport closes, when all is sent."""
         if self.transport.get_write_buffer_size():
-            self._note_stuck()
+            self._watch.stuck()
 
     def stop(self) -> None:
         """Close when nothing is under way; a connection this young may be about to send a request."""
@@ -177,7 +169,7 @@ class HttpProtocol(asyncio.Protocol):
         self._state = _DEAF
         self.transport.close()
         if self.transport.get_write_buffer_size():
-            self._note_stuck()
+            self._watch.stuck()
 
     def _linger(self) -> None:
         """
@@ -195,8 +187,7 @@ class HttpProtocol(asyncio.Protocol):
         self.go_on_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._since_s = self._loop.time()
-        self._watch()
+        self._watch.now()
 
     # --- the order of requests ------------------------------------------------------------------------
 
@@ -231,17 +222,14 @@ class HttpProtocol(asyncio.Protocol):
                 self._parse_rest()
             self.go_on_reading()
             if self._state is _IDLE:
-                self._since_s = self._loop.time()
-                if self._timer is None or self._timer_at_s > self._since_s + self._limits.keep_alive_s:
-                    self._watch()
+                self._watch.now_idle()
 
     def upgrade(self, head: bytes, end: End, deflate: PerMessageDeflate | None) -> None:
         """Answer with *head* and let a WebSocket, which talks for *end*, have the transport."""
         transport, early = self.transport, self._early
         self._is_upgraded = True
         self._state = _DEAF
-        if self._timer is not None:
-            self._timer.cancel()
+        self._watch.end()
         self.hub.connections.discard(self)
         transport.write(head)
         socket = WebSocketProtocol(self.hub, transport, end, deflate)
@@ -312,10 +300,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._state is _BODY or (
             self._state is _HEAD and (before is not _HEAD or requests != self._requests)
         ):
-            self._since_s = self._loop.time()
-            if requests != self._requests:
-                self._rate_since = (self._since_s, self._body_bytes)
-            self._watch()
+            self._watch.now(begins_body=requests != self._requests)
 
     def pause_reading(self) -> None:
         """Let the client wait."""
@@ -331,9 +316,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._is_read_paused = False
         self.transport.resume_reading()
-        self._since_s = self._loop.time()
-        self._rate_since = (self._since_s, self._body_bytes)
-        self._watch()
+        self._watch.now(begins_body=True)
 
     # --- what the parser finds ------------------------------------------------------------------------
 
@@ -396,7 +379,7 @@ class HttpProtocol(asyncio.Protocol):
             keeps_alive=not self.is_http_1_0 and parser.should_keep_alive(),
         )
         self._state = _BODY
-        self._body_bytes = self._silent_bytes = self._trailer_bytes = 0
+        self.body_bytes = self._silent_bytes = self._trailer_bytes = 0
         self._requests += 1
         if self._exchange is None:
             self._start(exchange)
@@ -407,8 +390,8 @@ class HttpProtocol(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._silent_bytes = 0
-        self._body_bytes += len(body)
-        if self._body_bytes > self._limits.body_bytes:
+        self.body_bytes += len(body)
+        if self.body_bytes > self._limits.body_bytes:
             self._break_body()
         assert self._last is not None, "a body follows a head"
         self._last.take(body)
@@ -499,13 +482,12 @@ class HttpProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hear that the client does not take what was written."""
         self.is_write_paused = True
-        self._note_stuck()
+        self._watch.stuck()
 
     def resume_writing(self) -> None:
         """Hear that the client has taken most of what was written."""
         self.is_write_paused = False
-        self._stuck_at_s = None
-        self._since_s = self._loop.time()
+        self._watch.taken()
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
@@ -515,80 +497,33 @@ class HttpProtocol(asyncio.Protocol):
             self._drained = self._loop.create_future()
             await self._drained
 
-    def _note_stuck(self) -> None:
-        self._stuck_at_s = self._loop.time()
-        self._stuck_bytes = self.transport.get_write_buffer_size()
-        self._watch()
+    # --- what the client is waited for (Watched) ------------------------------------------------------
 
-    # --- time -----------------------------------------------------------------------------------------
+    @property
+    def has_length(self) -> bool:
+        return "content-length" in self._noted
 
-    def _due_s(self) -> float | None:
-        """Return when the client must have done what it is waited for; None while it is our turn."""
-        limits = self._limits
-        due_s: float | None = None
+    def awaited(self) -> watch.Awaited | None:
         if self._is_lingering:
-            due_s = self._since_s + limits.linger_s
-        elif self._is_read_paused:
-            pass  # it is us who do not listen
+            return watch.END
+        if self._is_read_paused:
+            return None  # it is us who do not listen
+        if self._state is _HEAD:
+            return watch.HEAD
+        if self._state is _BODY:
+            return watch.BODY
+        if self._state is _IDLE and self._exchange is None and not self.is_write_paused:
+            return watch.REQUEST if self._requests else watch.HEAD
+        return None
+
+    def late(self, awaited: watch.Awaited, text: str) -> None:
+        if awaited is watch.BODY:
+            self._refuse(408, text)
         elif self._state is _HEAD:
-            due_s = self._since_s + limits.head_timeout_s
-        elif self._state is _BODY:
-            due_s = min(self._since_s, self._rate_since[0]) + limits.body_idle_s
-        elif self._state is _IDLE and self._exchange is None and not self.is_write_paused:
-            due_s = self._since_s + (limits.keep_alive_s if self._requests else limits.head_timeout_s)
-        if self._stuck_at_s is not None:
-            stuck_s = self._stuck_at_s + limits.write_idle_s
-            due_s = stuck_s if due_s is None else min(due_s, stuck_s)
-        return due_s
-
-    def _watch(self) -> None:
-        """See that the timer goes off when the client is late, or before."""
-        due_s = self._due_s()
-        if due_s is None:
-            return
-        if self._timer is not None:
-            if self._timer_at_s <= due_s:
-                return
-            self._timer.cancel()
-        self._timer_at_s = due_s
-        self._timer = self._loop.call_at(due_s, self._look)
-
-    def _look(self) -> None:
-        """End what the client is late with."""
-        self._timer = None
-        due_s, now_s = self._due_s(), self._loop.time()
-        if due_s is not None and due_s <= now_s:
-            if self._stuck_at_s is not None and self._stuck_at_s + self._limits.write_idle_s <= now_s:
-                self._look_at_writing()
-            elif self._is_lingering:
-                self._is_lingering = False
-                self._close()
-            elif self._state is _HEAD:
-                self._refuse(408, "The head of the request did not arrive in time.")
-            elif self._state is _BODY:
-                self._look_at_body(now_s)
-            else:
-                self._close()  # nothing was asked
-        self._watch()
-
-    def _look_at_body(self, now_s: float) -> None:
-        """Refuse a body whose sender is silent, or slow with what is there to be sent."""
-        if self._since_s + self._limits.body_idle_s <= now_s:
-            self._refuse(408, "The request body stopped arriving.")
-            return
-        since_s, before_bytes = self._rate_since
-        enough = self._body_bytes - before_bytes >= self._limits.body_rate * (now_s - since_s)
-        if enough or "content-length" not in self._noted:  # a stream of unknown length may take its time
-            self._rate_since = (now_s, self._body_bytes)
-        else:
-            self._refuse(408, "The request body arrives too slowly.")
-
-    def _look_at_writing(self) -> None:
-        """Break off a connection whose client takes nothing of what waits for it."""
-        if self.transport.get_write_buffer_size() >= self._stuck_bytes:
-            self.transport.abort()
-        else:
-            self._note_stuck()
+            self._refuse(408, "The head of the request did not arrive in time.")
+        else:  # nothing was asked, or all is answered
+            self._is_lingering = False
+            self._close()
 
 
 class _Broken(Exception):
