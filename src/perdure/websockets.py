@@ -221,6 +221,7 @@ class WebSocket:
         if end.mode is STANDARD:
             raise TypeError(RETURN_ACCEPTED.format(what="accept"))
         self._is_given = True
+        end.attachment = None  # it was for whoever had this end
         return websocket(end)
 
     def __del__(self) -> None:

@@ -11,7 +11,8 @@ from support.clock import ManualClock
 from support.inside import an_object, attempt, inside, live_of, until
 from support.talking import UPGRADE, Client, Room, connect, settle
 
-from perdure import Response, Runtime, WebSocketPair, WebSocketRequestResponsePair, value
+from perdure import Response, Runtime, WebSocket, WebSocketPair, WebSocketRequestResponsePair, value
+from perdure._base import limits
 from perdure.errors import DataCloneError, PerdureError
 from perdure.testing import evict_all_durable_objects, evict_durable_object
 
@@ -82,6 +83,22 @@ async def test_a_standard_socket_has_an_attachment_too():
     server.accept()
     server.serialize_attachment("s")
     assert server.deserialize_attachment() == "s"
+
+
+@pytest.mark.rows("WS-19")
+async def test_an_attachment_is_not_given_away_with_its_end():
+    """Whoever gets the end in a response starts without one."""
+
+    class Careless(Room):
+        async def fetch(self, request):
+            client, server = WebSocketPair()
+            self.ctx.accept_websocket(server)
+            client.serialize_attachment("secret")
+            return Response(None, status=101, websocket=client)
+
+    async with an_object(Careless) as stub:
+        response = await stub.fetch("http://do/", headers=UPGRADE)
+        assert response.websocket.deserialize_attachment() is None
 
 
 @pytest.mark.rows("WS-18", "WS-24", "WS-26", "WS-27")
@@ -185,6 +202,27 @@ async def test_objects_without_sockets_are_forgotten_whole():
         await settle()
         await evict_durable_object(stub)
         assert stub.id._space.rosters == {}
+
+
+@pytest.mark.rows("WS-24")
+async def test_settings_of_an_object_without_sockets_are_kept_within_a_bound(monkeypatch):
+    """The auto-response and the event timeout are there for the next socket, of so many sleeping objects."""
+    monkeypatch.setattr(limits, "WEBSOCKET_SETTINGS_MAX", 2)
+
+    def settings(room):
+        pair = room.ctx.get_websocket_auto_response()
+        return pair and pair.request, room.ctx.get_hibernatable_websocket_event_timeout()
+
+    async with Runtime(objects=[Room]) as runtime:
+        found = []
+        for name in "abc":
+            stub = runtime.namespace(Room).get_by_name(name)
+            pair = WebSocketRequestResponsePair("ping", "pong")
+            await inside(stub, lambda room, pair=pair: room.ctx.set_websocket_auto_response(pair))
+            await inside(stub, lambda room: room.ctx.set_hibernatable_websocket_event_timeout(50))
+            await evict_durable_object(stub)
+            found.append(await inside(stub, settings))
+        assert found == [("ping", 50), ("ping", 50), (None, None)]
 
 
 @pytest.mark.rows("LIFE-05", "WS-26")
@@ -443,6 +481,26 @@ async def test_stopping_closes_every_socket_with_1012():
         end = await each.closes()
         assert (end.code, end.reason) == (1012, "The server is restarting. Connect again.")
     assert cls.made == made
+
+
+async def test_a_handler_that_is_in_progress_when_the_runtime_stops_ends_as_ever():
+    """What it still says goes to nobody, and is no error; what it writes is kept."""
+    begun, go_on, done = asyncio.Event(), asyncio.Event(), []
+
+    class Late(Room):
+        async def websocket_message(self, ws, message):
+            begun.set()
+            await go_on.wait()
+            ws.send("too late")
+            done.append(ws.ready_state)
+
+    async with Runtime(objects=[Late]) as runtime:
+        client = await connect(runtime.namespace(Late).get_by_name("x"))
+        client.ws.send("x")
+        await begun.wait()
+        asyncio.get_running_loop().call_later(0.01, go_on.set)
+    assert done == [WebSocket.OPEN]
+    assert ((await client.closes()).code, client.got) == (1012, [])
 
 
 # --- overload ---------------------------------------------------------------------------------------------

@@ -217,17 +217,55 @@ async def test_an_unknown_event_is_refused():
         one.add_event_listener("message", "print")
 
 
-async def test_a_listener_that_fails_keeps_no_other(caplog):
-    """Outside of objects it is logged."""
+async def test_a_listener_that_raises_at_a_message_ends_the_connection(caplog):
+    """The other listeners have their chance first; what comes after is not heard. Outside of objects it is logged."""
     one, other = accepted()
-    heard = []
+    client, heard, errors = Client(one), [], []
+    other.add_event_listener("error", lambda event: errors.append((event.error, other.ready_state)))
     other.add_event_listener("message", lambda event: 1 / 0)
     other.add_event_listener("message", heard.append)
     with caplog.at_level(logging.ERROR, "perdure"):
         one.send("x")
+        one.send("y")
         await settle()
-    assert len(heard) == 1
+    assert [event.data for event in heard] == ["x"]
+    assert [(type(error), state) for error, state in errors] == [(ZeroDivisionError, other.CLOSED)]
+    assert (await client.closes()).code == 1006
+    other.send("to nobody, and no error")
     assert caplog.records[0].exc_info[0] is ZeroDivisionError
+
+
+async def test_a_listener_that_fails_while_it_awaits_is_logged(caplog):
+    """The connection goes on."""
+    one, other = accepted()
+    client = Client(one)
+
+    async def listener(event):
+        other.send(event.data)
+        await asyncio.sleep(0)
+        raise LookupError
+
+    other.add_event_listener("message", listener)
+    with caplog.at_level(logging.ERROR, "perdure"):
+        one.send("x")
+        await settle()
+        one.send("y")
+        await client.gets("x", "y")
+        await settle()
+    assert [record.exc_info[0] for record in caplog.records] == [LookupError, LookupError]
+
+
+@pytest.mark.rows("WS-17")
+async def test_the_state_changes_when_a_close_is_told():
+    """Not before: of a Close that has just been sent, the other end knows nothing."""
+    one, other = accepted()
+    told = []
+    other.add_event_listener("close", lambda event: told.append(other.ready_state))
+    one.close(4000)
+    assert (one.ready_state, other.ready_state) == (one.CLOSING, one.OPEN)
+    await settle()
+    assert told == [one.CLOSED]  # it was answered
+    assert one.ready_state == one.CLOSED
 
 
 async def test_a_message_that_nobody_heard_yet_is_for_the_first_listener():

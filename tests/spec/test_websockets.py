@@ -11,7 +11,7 @@ from support.held_disk import HeldDisk
 from support.inside import Plain, an_object, attempt, begin, inside, live_of, until
 from support.talking import UPGRADE, Client, Room, connect, settle
 
-from perdure import Response, Runtime, WebSocket, WebSocketPair
+from perdure import Response, Runtime, WebSocket, WebSocketPair, WebSocketRequestResponsePair
 from perdure._base import limits
 from perdure.errors import PerdureError
 from perdure.testing import evict_durable_object
@@ -403,6 +403,47 @@ async def test_a_message_leaves_when_the_writes_before_it_are_durable():
             assert client.end is None
         await client.gets("before", b"after")
         assert (await client.closes()).reason == "done"
+
+
+@pytest.mark.rows("WS-23")
+async def test_an_auto_response_comes_after_what_was_said_before():
+    """Though that still waits for its writes."""
+
+    def message(self, ws, message):
+        self.ctx.storage.kv.put("k", message)
+        ws.send("said")
+
+    disk = HeldDisk()
+    async with an_object(room(websocket_message=message), disk=disk) as stub:
+        client = await connect(stub)
+        pair = WebSocketRequestResponsePair("ping", "pong")
+        await inside(stub, lambda room: room.ctx.set_websocket_auto_response(pair))
+        with disk.held():
+            client.ws.send("x")
+            await settle()
+            client.ws.send("ping")
+            await settle()
+            assert client.got == []
+        await client.gets("said", "pong")
+
+
+@pytest.mark.rows("WS-12", "WS-15")
+async def test_a_close_that_the_runtime_answers_comes_after_what_was_said_before():
+    """However long the disk takes."""
+
+    def closed(self, ws, code, reason, was_clean):
+        self.ctx.storage.kv.put("k", code)
+        ws.send("farewell")
+
+    disk = HeldDisk()
+    async with an_object(room(websocket_close=closed), disk=disk) as stub:
+        client = await connect(stub, allow_half_open=True)
+        with disk.held():
+            client.ws.close(1000, "bye")
+            await asyncio.sleep(limits.WEBSOCKET_CLOSE_GRACE_S + 0.1)
+            assert (client.got, client.end) == ([], None)
+        await client.gets("farewell")
+        assert (await client.closes()).code == 1000
 
 
 @pytest.mark.rows("WS-15", "WS-28")

@@ -77,6 +77,9 @@ WEBSOCKET_UNHEARD_MAX: Final = (
     100_000  # messages of one socket that wait within the process, where nobody is held back …
 )
 WEBSOCKET_UNHEARD_BYTES_MAX: Final = 64 * MIB  # … or bytes of them: a further one closes it (1013)
+WEBSOCKET_SETTINGS_MAX: Final = (
+    10_000  # objects of a class that are remembered asleep; more only if they have sockets
+)
 WEBSOCKET_UNREAD_BYTES: Final = 2 * MIB  # of messages that nobody listens to: more is dropped
 WEBSOCKET_BUFFER_BYTES: Final = 8 * MIB  # sent and not taken by the client …
 WEBSOCKET_BUFFER_S: Final = 2.0  # … for so long: a further message closes it (1013)

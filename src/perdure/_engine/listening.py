@@ -127,11 +127,20 @@ class Listening:
         self._end.close(TRY_AGAIN_LATER, str(error))
 
     async def _run(self, event: Event, size: int) -> None:
-        """Call the listeners of *event*; each has its chance, then the first failure counts."""
+        """
+        Call the listeners of *event*; each has its chance, then the first failure counts.
+
+        One that raises at a message ends the connection, as workerd does; one that fails while it awaits is logged.
+        """
         end = self._end
         failure: Exception | None = None
         waiting: list[Awaitable[Any]] = []
         try:
+            if isinstance(event, MessageEvent):
+                if end.has_failed:
+                    return  # it came before, and is behind the failure
+            elif isinstance(event, ErrorEvent) or event.was_clean:
+                end.told_close = True
             if (
                 isinstance(event, CloseEvent)
                 and event.was_clean
@@ -152,6 +161,10 @@ class Listening:
                         waiting.append(result)
                 except Exception as error:
                     failure = failure or error
+            if failure is not None and isinstance(event, MessageEvent) and not end.heard_close:
+                end.fail(failure)
+            if isinstance(event, CloseEvent):
+                end.told_close = True
             for awaitable in waiting:
                 try:
                     await awaitable

@@ -41,7 +41,7 @@ def roster_of(live: Live) -> Roster:
     roster = live.sockets
     if roster is None:
         deliver = _Deliver(live.space, live.id, live.name)
-        roster = deliver.roster = Roster(deliver, live.host.clock)
+        roster = deliver.roster = Roster(deliver, deliver.leave, live.host.clock)
         live.sockets = live.space.rosters[live.id] = roster
     return roster
 
@@ -68,6 +68,14 @@ class _Deliver:
         else:
             run = partial(self._handle, live, end, method, args, size)
             self._deliver(live, end, method, args, size, run)
+
+    def leave(self, act: Callable[..., None], *args: Any) -> None:
+        """Do `act(*args)` after what the object has said already, which may be waiting for its writes (WS-23)."""
+        live = self._space.lives.get(self._id)
+        if live is None or live.state is not lifecycle.RUNNING:
+            act(*args)
+        else:
+            _leave(live, act, *args)
 
     def _deliver(
         self,
@@ -133,6 +141,7 @@ class _Deliver:
         if timeout_ms is not None:
             timer = host.clock.call_later(timeout_ms / 1000, lambda: live.abort(Disconnected(TIMED_OUT)))
         if method is not MESSAGE:
+            end.told_close = True
             # Listed until the handler's first step is over (WS-06).
             host.loop.call_soon(roster.forget, end)
         try:
@@ -220,12 +229,13 @@ def say_unsaid(live: Live) -> None:
 
 
 def hibernate(live: Live) -> None:
-    """Let the sockets go on without the instance; with none left, nothing is remembered."""
+    """Let the sockets go on without the instance; of an object without any some settings are kept, within a bound (WS-24)."""
     roster = live.sockets
     assert roster is not None
     roster.hibernate()
-    if roster.is_empty:
-        live.space.rosters.pop(live.id, None)
+    rosters = live.space.rosters
+    if roster.is_empty and (not roster.has_settings or len(rosters) > limits.WEBSOCKET_SETTINGS_MAX):
+        rosters.pop(live.id, None)
 
 
 def cut_sockets(live: Live) -> None:

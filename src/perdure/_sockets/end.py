@@ -74,6 +74,7 @@ class End:
         "auto_response_at_s",
         "handle",
         "has_closed",
+        "has_failed",
         "heard_close",
         "hearer",
         "is_lost",
@@ -81,6 +82,7 @@ class End:
         "peer",
         "protocol",
         "tags",
+        "told_close",
         "url",
     )
 
@@ -90,6 +92,8 @@ class End:
         self.mode = NEW
         self.has_closed = False  # this side said Close
         self.heard_close = False  # the other side did, or broke a rule, or is lost
+        self.told_close = False  # and the code that holds this end has been told
+        self.has_failed = False  # code that heard it failed
         self.is_lost = False
         self.attachment: bytes | None = None
         self.tags: tuple[str, ...] = ()
@@ -104,10 +108,12 @@ class End:
 
     @property
     def ready_state(self) -> int:
-        """OPEN, CLOSING when one side has closed, CLOSED when both have."""
+        """OPEN, CLOSING when one side has closed, CLOSED when both have; what has not been told has not happened."""
+        if self.has_failed:
+            return CLOSED
         if self.has_closed:
-            return CLOSED if self.heard_close else CLOSING
-        return CLOSING if self.heard_close else OPEN
+            return CLOSED if self.told_close else CLOSING
+        return CLOSING if self.told_close else OPEN
 
     # --- to the other side ----------------------------------------------------------------------------
 
@@ -130,11 +136,26 @@ class End:
 
     def cut(self, reason: str = DISCONNECTED) -> None:
         """Break the connection off, without a word to the hearer."""
-        self.has_closed = self.heard_close = True
+        self.has_closed = self.heard_close = self.told_close = True
         peer, self.peer = self.peer, None
         if peer is not None:
             peer.take_loss(reason)
         self._look_whether_over()
+
+    def fail(self, error: Exception) -> None:
+        """Break the connection off because a listener failed; the hearer is told that it did."""
+        peer, self.peer = self.peer, None
+        self.has_failed = True
+        self.take_error(error)
+        if peer is not None:
+            peer.take_loss()
+
+    def go_away(self, code: int, reason: str) -> None:
+        """Close for the runtime's own reasons: the code that holds this end hears nothing, and may say what it likes."""
+        peer, self.peer = self.peer, None
+        self.hearer = DEAF
+        if peer is not None:
+            peer.take_close(code, reason)
 
     # --- from the other side (Peer) -------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from perdure._base import limits
 from perdure._base.clock import Clock
-from perdure._sockets.end import DEAF, HIBERNATABLE, End
+from perdure._sockets.end import HIBERNATABLE, End
 from perdure.errors import PerdureError
 
 TOO_MANY: Final = "only {max} websockets can be accepted on a single Durable Object instance"
@@ -19,6 +19,8 @@ MESSAGE: Final = "websocket_message"
 CLOSE: Final = "websocket_close"
 ERROR: Final = "websocket_error"
 
+Leave = Callable[..., None]
+"""Called with a function and its arguments: it does that after what the object has said already."""
 Deliver = Callable[[End, str, tuple[Any, ...], int], None]
 """Called with the end, the handler's name, its further arguments, and the size of the message."""
 
@@ -37,6 +39,7 @@ class Roster:
     __slots__ = (
         "_clock",
         "_deliver",
+        "_leave",
         "_leaving",
         "_sockets",
         "_tagged",
@@ -46,12 +49,13 @@ class Roster:
         "unsaid",
     )
 
-    def __init__(self, deliver: Deliver, clock: Clock) -> None:
+    def __init__(self, deliver: Deliver, leave: Leave, clock: Clock) -> None:
         self.auto_response: tuple[str, str] | None = None
         self.event_timeout_ms: int | None = None
         self.standard: set[End] = set()
         self.unsaid: list[Callable[[], None]] = []
         self._deliver = deliver
+        self._leave = leave
         self._clock = clock
         self._sockets: dict[End, None] = {}  # in the order in which they were accepted
         self._tagged: dict[str, dict[End, None]] = {}
@@ -76,6 +80,11 @@ class Roster:
         """Whether nothing would be lost with this roster but settings."""
         return not self._sockets and not self.standard
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether the object has set something that holds for sockets to come."""
+        return self.auto_response is not None or self.event_timeout_ms is not None
+
     # --- what the sockets hear (Hearer) ---------------------------------------------------------------
 
     def message(self, end: End, data: str | bytes) -> None:
@@ -83,7 +92,7 @@ class Roster:
         if pair is not None and data == pair[0]:
             end.auto_response_at_s = self._clock.time_s()
             if not end.has_closed:
-                end.say(pair[1])
+                self._leave(end.say, pair[1])
         else:
             self._deliver(end, MESSAGE, (data,), len(data))
 
@@ -92,7 +101,9 @@ class Roster:
             # The object answers the Close, in its handler or later; a client is not kept waiting for ever (WS-12).
             self._leaving.add(end)
             answer = None if code == 1005 else code
-            self._clock.call_later(limits.WEBSOCKET_CLOSE_GRACE_S, lambda: end.close(answer, reason))
+            self._clock.call_later(
+                limits.WEBSOCKET_CLOSE_GRACE_S, lambda: self._leave(end.close, answer, reason)
+            )
         self._deliver(end, CLOSE, (code, reason, was_clean), 0)
 
     def failed(self, end: End, error: Exception) -> None:
@@ -128,8 +139,7 @@ class Roster:
     def close(self, code: int, reason: str) -> None:
         """Close every connection, of an object that will not hear of it any more."""
         for end in self._all():
-            end.hearer = DEAF
-            end.close(code, reason)
+            end.go_away(code, reason)
 
     def _all(self) -> list[End]:
         ends = [*self._sockets, *self.standard, *self._leaving]
