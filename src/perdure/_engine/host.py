@@ -276,7 +276,15 @@ class Host:
             self._drained.set_result(None)
 
     def _in_progress(self) -> list[Any]:
-        return [*self.background, *(event.task for live in self._lives() for event in live.events)]
+        """Return futures to wait for: of an event its task, and when that is done what holds its answer back."""
+        events = [(live, event.task) for live in self._lives() for event in live.events]
+        return [
+            *self.background,
+            *(
+                live.used_store.gate.wait() if task.done() and live.used_store else task
+                for live, task in events
+            ),
+        ]
 
     def _lives(self) -> list[Live]:
         return [live for space in self.spaces.values() for live in space.lives.values()]

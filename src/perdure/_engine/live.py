@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from perdure._base import limits
@@ -126,7 +127,8 @@ class Live:
             self.host.observer.object_overloaded(self, error)
 
     async def serve(self, event: Event) -> None:
-        """Run *event*: construct if need be, wait for the gate, call, commit, wait for durability, answer."""
+        """Run *event*: construct if need be, wait for the gate, call, commit, answer when that is durable."""
+        is_leaving = False
         try:
             if self.crowded or self.host.storage.journal.is_full:
                 self.crowded = True
@@ -145,15 +147,29 @@ class Live:
                 if store is not None:
                     store.touch()
                     if not store.gate.is_open:
-                        await store.gate.wait()
+                        # Not awaited: that would be a future and one more step of the task for each answer.
+                        store.gate.when(store.gate.issued, partial(self._leave, event, value))
+                        is_leaving = True
+                        return
                 if not event.future.done():
                     event.future.set_result(value)
         except BaseException as error:
             await self._answer_error(event, error)
         finally:
-            self.events.discard(event)
-            if not self.events:
-                self.became_idle()
+            if not is_leaving:
+                self._ended(event)
+
+    def _leave(self, event: Event, value: Any, error: BaseException | None) -> None:
+        """Answer *event*: the writes before it are durable; if they are lost, the reset that comes with it answers."""
+        if error is None:
+            if not event.future.done():
+                event.future.set_result(value)
+            self._ended(event)
+
+    def _ended(self, event: Event) -> None:
+        self.events.discard(event)
+        if not self.events:
+            self.became_idle()
 
     def begin(self, event: Event) -> Any:
         """Call the handler: *event* is queued no longer."""

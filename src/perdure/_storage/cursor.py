@@ -172,6 +172,11 @@ class SqlCursor:
     def keep_rows(self, rows: list[tuple[Any, ...]], error: SqlError | None) -> None:
         """Take rows that were read to the end already: those of a writing statement (SQL-02)."""
         self.kept = len(rows)
+        if self.kept <= 1 and error is None:  # as nearly always: there is nothing to step through
+            self._ahead = rows[0] if rows else None
+            self._given = self.kept
+            self.is_at_end = True
+            return
         self._cursor = _Kept(iter(rows), error)  # type: ignore[assignment]
         self._step(self._cursor)  # type: ignore[arg-type]
 
@@ -416,7 +421,8 @@ def _bounded(cursor: BaseCursor) -> tuple[list[tuple[Any, ...]], SqlError | None
     size = 0
     for row in cursor:
         rows.append(row)
-        size += sum(len(value) if isinstance(value, (str, bytes)) else 8 for value in row)
+        for value in row:
+            size += len(value) if value.__class__ is str or value.__class__ is bytes else 8
         if size > limits.SQL_RETURNING_BYTES_MAX:
             for _ in cursor:
                 pass  # the statement writes all that it was asked to

@@ -234,6 +234,9 @@ class Database:
     An open store file: transactions, WAL frames, checkpoints.
 
     Attributes:
+        execute: runs a statement on the shared cursor; `run` does so for one of the runtime.
+        cursor: makes a fresh cursor for a statement of a user; set `internal` to False before it prepares.
+        total_changes: tells how many rows were changed since it was opened.
         frames: how many frames SQLite reported in the WAL at the last commit.
         is_metered: counters of rows read or written have been asked for.
         internal: while true, statements are the runtime's own and the authorizer lets them pass.
@@ -246,11 +249,13 @@ class Database:
         "_cursor",
         "_is_reading",
         "_path",
+        "cursor",
         "execute",
         "frames",
         "internal",
         "is_metered",
         "refused_transaction",
+        "total_changes",
     )
 
     def __init__(self, path: str, frames: int = 0) -> None:
@@ -293,6 +298,8 @@ class Database:
         connection.set_authorizer(self._authorize)
         self._cursor = connection.cursor()
         self.execute: Callable[..., apsw.Cursor] = self._cursor.execute
+        self.cursor: Callable[[], apsw.Cursor] = connection.cursor
+        self.total_changes: Callable[[], int] = connection.total_changes
 
     def _remember(self, connection: apsw.Connection, name: str, frames: int) -> int:
         # An exception here would come out of a COMMIT that has happened: nothing but an assignment.
@@ -355,10 +362,6 @@ class Database:
         self.internal = True
         return self._connection.execute(sql, bindings)
 
-    def cursor(self) -> apsw.Cursor:
-        """Return a fresh cursor for a statement of a user; set `internal` to False before it prepares."""
-        return self._connection.cursor()
-
     @contextlib.contextmanager
     def reading(self, time_s: float) -> Iterator[apsw.Cursor]:
         """
@@ -394,9 +397,6 @@ class Database:
             quoted = str(table).replace('"', '""')
             return int(self.one(own(f'SELECT count(*) FROM "{quoted}"'))[0])  # noqa: S608 - a name cannot be bound
         return 0
-
-    def total_changes(self) -> int:
-        return self._connection.total_changes()
 
     def size_bytes(self) -> int:
         """Return (pages - free pages) x page size (SQL-17)."""

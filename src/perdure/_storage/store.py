@@ -345,11 +345,11 @@ class Store:
     def _check(self, piece: bytes, frames: int) -> None:
         # A frame of an earlier life of the WAL here would mean that our count of frames is wrong.
         assert self.database is not None
-        last = memoryview(piece)[-FRAME_BYTES:]
+        at = len(piece) - FRAME_BYTES
         if self._salts is None:
             self._salts = self.database.read_wal_salts()
-        assert last[8:16] == self._salts, f"frame {frames} of {self.path}-wal is of another WAL"
-        assert bytes(last[4:8]) != b"\0\0\0\0", f"frame {frames} of {self.path}-wal ends no commit"
+        assert piece[at + 8 : at + 16] == self._salts, f"frame {frames} of {self.path}-wal is of another WAL"
+        assert piece[at + 4 : at + 8] != b"\0\0\0\0", f"frame {frames} of {self.path}-wal ends no commit"
 
     def rollback(self, error: BaseException | None = None) -> None:
         """

@@ -193,7 +193,7 @@ class Journal:
 
         Writers wait while the log is at its budget, or while more than 64 MiB wait for the disk.
         """
-        if self._has_room():
+        if not self.is_full:
             return None
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(waiter)
@@ -202,7 +202,16 @@ class Journal:
     @property
     def is_full(self) -> bool:
         """Whether new writers must wait, as `room` would make them."""
-        return not self._has_room()
+        # What was appended and is not written yet will take its part of the budget too.
+        pending_bytes = self._pending_bytes
+        return (
+            (
+                pending_bytes >= limits.JOURNAL_PENDING_BYTES_MAX
+                or self._ledger.used_bytes + pending_bytes >= self._budget_bytes
+            )
+            and self.failed is None
+            and not self._closed
+        )
 
     @property
     def budget_bytes(self) -> int:
@@ -335,20 +344,9 @@ class Journal:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._break, error)
 
-    def _has_room(self) -> bool:
-        # What was appended and is not written yet will take its part of the budget too.
-        return (
-            self.failed is not None
-            or self._closed
-            or (
-                self._ledger.used_bytes + self._pending_bytes < self._budget_bytes
-                and self._pending_bytes < limits.JOURNAL_PENDING_BYTES_MAX
-            )
-        )
-
     def _let_in(self) -> None:
         """Wake writers, no more at once than the room is for; the others follow when these have written."""
-        if not self._has_room():
+        if self.is_full:
             return
         free_bytes = self._budget_bytes - self._ledger.used_bytes - self._pending_bytes
         count = len(self._waiting)

@@ -21,24 +21,29 @@ class _Held:
 
 
 class Ledger:
-    """Who needs which segment."""
+    """
+    Who needs which segment.
+
+    Attributes:
+        used_bytes: what the log takes of its budget.
+    """
 
     def __init__(self) -> None:
         self._segments: dict[int, _Held] = {}
         self._newest = _Held(0)
         self._older_bytes = 0
-        self._position = 0
+        self.used_bytes = 0
         self._whole_from: dict[bytes, int] = {}
 
     def open(self, segment: int, size_bytes: int) -> None:
         """Note that batches go to this new segment from now on."""
         self._older_bytes += self._newest.size_bytes
         self._newest = self._segments[segment] = _Held(size_bytes)
-        self._position = 0
+        self.used_bytes = self._older_bytes
 
     def fill(self, position: int) -> None:
         """Note how far the newest segment is filled."""
-        self._position = position
+        self.used_bytes = self._older_bytes + position
 
     def place(self, segment: int, key: bytes, number: int) -> None:
         """Note that a commit, or a piece of it, is in a segment."""
@@ -84,6 +89,7 @@ class Ledger:
         for segment, size_bytes in free:
             del self._segments[segment]
             self._older_bytes -= size_bytes
+            self.used_bytes -= size_bytes
         return free
 
     def take_all(self) -> list[tuple[int, int]]:
@@ -109,11 +115,6 @@ class Ledger:
     def stores(self) -> set[bytes]:
         """All stores that need a segment."""
         return {key for held in self._segments.values() for key in held.needs}
-
-    @property
-    def used_bytes(self) -> int:
-        """What the log takes of its budget."""
-        return self._older_bytes + self._position
 
     def _holders(self) -> Iterator[bytes]:
         for held in self._segments.values():

@@ -1,0 +1,92 @@
+"""An answer that a write holds back: its event is over, and in progress all the same."""
+
+from __future__ import annotations
+
+import asyncio
+
+from support.held_disk import HeldDisk
+from support.inside import attempt, live_of, until
+from support.loops import on_both_loops
+
+from perdure import DurableObject, ObjectReset, Runtime, StorageFailed
+
+
+class Counter(DurableObject):
+    async def hit(self) -> int:
+        kv = self.ctx.storage.kv
+        kv["n"] = n = kv.get("n", 0) + 1
+        return n
+
+    async def abort(self) -> None:
+        self.ctx.abort("enough")
+
+
+async def held_back(stub):
+    """Return a call whose method has returned, and whose answer waits for the disk."""
+    call = stub.hit()
+    (event,) = live_of(stub).events
+    await until(event.task.done)
+    assert not call.done()
+    return call
+
+
+@on_both_loops
+async def test_a_stop_waits_for_it():
+    """What is confirmed at the end of a runtime is durable."""
+    disk = HeldDisk()
+    async with Runtime([Counter], disk=disk) as rt:
+        stub = rt.namespace(Counter).get_by_name("a")
+        await stub.hit()
+        with disk.held():
+            call = await held_back(stub)
+            stopping = asyncio.ensure_future(rt.stop(drain_s=60.0))
+            done, _ = await asyncio.wait([stopping], timeout=0.05)
+            assert not done
+            assert not call.done()
+        assert await call == 2
+        await asyncio.wait_for(stopping, 10)
+
+
+@on_both_loops
+async def test_a_reset_fails_it():
+    """At once, and the object it belonged to is gone."""
+    disk = HeldDisk()
+    async with Runtime([Counter], disk=disk) as rt:
+        stub = rt.namespace(Counter).get_by_name("a")
+        await stub.hit()
+        live = live_of(stub)
+        with disk.held():
+            call = await held_back(stub)
+            assert type(await attempt(stub.abort())) is ObjectReset
+            assert type(await attempt(call)) is ObjectReset
+            assert not live.events
+        assert await rt.namespace(Counter).get_by_name("a").hit() == 3
+
+
+@on_both_loops
+async def test_a_disk_that_fails_fails_it():
+    """Nothing is answered whose write is lost."""
+    disk = HeldDisk()
+    async with Runtime([Counter], disk=disk) as rt:
+        stub = rt.namespace(Counter).get_by_name("a")
+        await stub.hit()
+        with disk.held():
+            call = await held_back(stub)
+            disk.broken = True
+        assert type(await attempt(call)) is StorageFailed
+
+
+@on_both_loops
+async def test_its_caller_may_go_away():
+    """The object is idle when the write is durable."""
+    disk = HeldDisk()
+    async with Runtime([Counter], disk=disk) as rt:
+        stub = rt.namespace(Counter).get_by_name("a")
+        await stub.hit()
+        live = live_of(stub)
+        with disk.held():
+            call = await held_back(stub)
+            call.cancel()
+            assert live.events
+        await until(lambda: not live.events)
+        assert await stub.hit() == 3
