@@ -17,6 +17,7 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from perdure import errors
+from perdure._base.bigint import BigInt
 from perdure._base.refusal import refuse
 
 # Numbers in stored data: never reuse one.
@@ -28,6 +29,7 @@ _DATETIME: Final = 5
 _TIMEDELTA: Final = 6
 _DECIMAL: Final = 7
 _UUID: Final = 8
+_BIGINT: Final = 9
 REFERENCE: Final = 16  # belongs to codec.py
 
 _INT_MIN: Final = -(2**63)
@@ -47,7 +49,7 @@ def to_extension(value: Any, kind: type) -> Any:
     if kind is int:
         if _INT_MIN <= value <= _INT_MAX:
             return value
-        return Ext(_INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+        return Ext(_INT, _int_bytes(value))
     if kind is str:
         # MessagePack text is UTF-8, which has no lone surrogates.
         return (
@@ -68,6 +70,10 @@ def from_extension(code: int, data: memoryview) -> Any:
         DataCloneError: it names a time zone that this machine does not have.
     """
     return _READERS[code](bytes(data))
+
+
+def _int_bytes(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
 
 
 def _is_utf8(text: str) -> bool:
@@ -155,6 +161,7 @@ _WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
     datetime.timedelta: _write_timedelta,
     decimal.Decimal: lambda value: Ext(_DECIMAL, str(value).encode()),
     uuid.UUID: lambda value: Ext(_UUID, value.bytes),
+    BigInt: lambda value: Ext(_BIGINT, _int_bytes(value)),
 }
 
 _READERS: Final[dict[int, Callable[[bytes], Any]]] = {
@@ -166,4 +173,5 @@ _READERS: Final[dict[int, Callable[[bytes], Any]]] = {
     _TIMEDELTA: _read_timedelta,
     _DECIMAL: lambda data: decimal.Decimal(data.decode()),
     _UUID: lambda data: uuid.UUID(bytes=data),
+    _BIGINT: lambda data: BigInt.from_bytes(data, "big", signed=True),
 }

@@ -85,6 +85,16 @@ WEBSOCKET_BUFFER_BYTES: Final = 8 * MIB  # sent and not taken by the client …
 WEBSOCKET_BUFFER_S: Final = 2.0  # … for so long: a further message closes it (1013)
 WEBSOCKET_BURST: Final = 8  # so many times that at one moment closes it at once: one step may say much
 
+# --- Cap'n Web: what one peer may say ----------------------------------------------------------------
+CAPNWEB_MESSAGE_UNITS_MAX: Final = 32 * MIB  # UTF-16 code units of one message
+CAPNWEB_DEPTH_MAX: Final = 256  # levels of one message
+CAPNWEB_BIGINT_DIGITS_MAX: Final = 16_384
+CAPNWEB_STUBS_MAX: Final = 10_000  # open at a time in one session, in each direction
+CAPNWEB_RESULTS_MAX: Final = 65_536  # calls of a peer that are under way, or whose results it has not let go
+CAPNWEB_CALLS_BYTES_MAX: Final = 128 * MIB  # of calls of a peer that are under way
+CAPNWEB_CHUNK_BYTES: Final = 64 * KIB  # of a blob or a body in one message
+CAPNWEB_WINDOW_BYTES: Final = 1 * MIB  # of a stream that are sent and not yet taken
+
 # --- alarms (LIM-16) ---------------------------------------------------------------------------------
 ALARM_MS_MAX: Final = 6_942_585_599_999  # the end of 2189, in epoch milliseconds
 ALARM_RUN_S_MAX: Final = 15 * 60.0  # ALM-17

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
+from perdure._base.bigint import BigInt
 from perdure._base.exceptions import ExceptionShape
 from perdure._base.state import Shape, attributes_of, set_attributes, slots_of
 
 LEAVES: Final[frozenset[type]] = frozenset(
     {
-        type(None), bool, int, float, str, bytes,
+        type(None), bool, int, float, str, bytes, BigInt,
         datetime.date, datetime.time, datetime.timedelta, uuid.UUID, decimal.Decimal,
     }
 )  # fmt: skip

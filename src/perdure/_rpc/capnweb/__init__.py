@@ -1,0 +1,1 @@
+"""Cap'n Web: JSON text to messages and expressions, expressions to Python values, and back."""
