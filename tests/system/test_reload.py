@@ -43,6 +43,18 @@ def test_a_saved_change_is_served_and_state_is_kept(app):
         assert server.get("hit").text == "2"
 
 
+def test_a_change_in_the_same_second_and_of_the_same_size_is_served(app):
+    """Python takes its bytecode of a file for current as long as both are the same."""
+    with dev(app) as server:
+        assert server.get("version").text == "one"
+        saved = os.stat(app / "app.py")
+        (app / "saving").write_text(version("two"))
+        os.utime(app / "saving", ns=(saved.st_atime_ns, saved.st_mtime_ns))
+        (app / "saving").replace(app / "app.py")
+        server.wait_for("Reloaded in")
+        assert server.get("version").text == "two"
+
+
 def test_a_reload_never_refuses_a_connection(app):
     """New connections, one after the other and beside each other, through several reloads."""
     with dev(app) as server:

@@ -103,6 +103,9 @@ def main(arguments: list[str]) -> int:
     # SIG_IGN, which programs that the application starts would inherit.
     signal.signal(signal.SIGINT, lambda number, frame: None)
     control.listen()
+    # Python takes bytecode for current while size and second of a file are the same: a version saved in the second of the
+    # one before would not be seen.
+    sys.dont_write_bytecode = True
     with marked_output(log_level=options.log_level, log_format=options.log_format):
         tune()
         try:
