@@ -22,7 +22,7 @@ run: $(READY)  ## start the example application, with reload: chat rooms in the 
 	$(BIN)/perdure dev examples/chat
 
 test: $(READY)  ## every test that needs no root (make test T=tests/unit for some)
-	$(BIN)/python -m pytest $(T) -m "not browser and not foreign"
+	$(BIN)/python -m pytest -n auto --dist worksteal $(T) -m "not browser and not foreign"
 
 test-all: test  ## all tests: also those with a real browser and programs of others
 	@scripts/install-test-tools

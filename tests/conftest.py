@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import sys
 from typing import Any
 
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
+
+# Many containers say that Python shall write no bytecode. Then each of the hundreds of processes that tests start would
+# compile Perdure anew, and pytest each file of tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile(
     "perdure",
@@ -22,6 +29,19 @@ settings.load_profile("perdure")
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that docs/compatibility.md is made from."""
     config.addinivalue_line("markers", "rows(*ids): the rows of the specification that the test answers")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` is: two for each processor, as tests of processes mostly wait."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests say with `record_property("said", …)`, whichever process they ran in."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "said":
+                terminalreporter.write_line(str(value))
 
 
 @pytest.hookimpl(tryfirst=True)

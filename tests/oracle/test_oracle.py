@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ HERE = Path(__file__).parent
 RECORDED = {path.stem: path for path in sorted((HERE / "recorded").glob("*.json"))}
 PORTS = {name: HERE / "scenarios" / f"s{name.replace('-', '_')}.py" for name in RECORDED}
 PLAYABLE = [name for name in RECORDED if name not in NOT_YET_SCENARIOS]
-SERVERS_AT_ONCE = 2
 
 
 @dataclass
@@ -57,26 +55,10 @@ def evict(player: Player, cls: str, object_name: str) -> Any:
     return "evicted" if "ok" in outcome else outcome
 
 
-@pytest.fixture(scope="session")
-def plays(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future]]:
-    """Each chosen scenario, playing or about to; the slow ones first, as they only wait."""
-    chosen = {
-        item.callspec.params["name"]
-        for item in request.session.items
-        if item.originalname == test_the_answers_are_those_of_workerd.__name__
-    }
-    slow_first = sorted(chosen, key=lambda name: (not recorded(name).get("slow"), name))
-    with ThreadPoolExecutor(SERVERS_AT_ONCE) as pool:
-        yield {name: pool.submit(play, name, tmp_path_factory.mktemp(name)) for name in slow_first}
-        pool.shutdown(cancel_futures=True)
-
-
 @pytest.mark.parametrize("name", PLAYABLE)
-def test_the_answers_are_those_of_workerd(name: str, plays: dict[str, Future]) -> None:
+def test_the_answers_are_those_of_workerd(name: str, tmp_path: Path) -> None:
     """Each step answers as recorded, or as the differences on purpose say."""
-    played = plays[name].result()
+    played = play(name, tmp_path)
     wrong, built = [], []
     for index, step in compared(name):
         want, got = wanted(name, index, step["answer"]), folded(played.answers[index])
@@ -153,13 +135,13 @@ def test_what_is_not_yet_built_is_named_once() -> None:
     assert not set(NOT_YET) & {(d.scenario, d.step) for d in DIFFERENCES}
 
 
-def test_the_number_of_steps_compared(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_steps_compared(record_property: Callable[[str, object], None]) -> None:
     """The size of the proof is printed with each run, so that nobody has to guess it."""
     steps = Counter(area for name in PLAYABLE for area in [recorded(name)["area"]] * len(compared(name)))
-    with capsys.disabled():
-        areas = ", ".join(f"{area} {count}" for area, count in steps.items())
-        print(
-            f"\noracle: {len(PLAYABLE)} scenarios, {steps.total()} steps compared ({areas}); "
-            f"{len(DIFFERENCES)} differences on purpose, {len(NOT_YET)} steps not yet"
-        )
+    areas = ", ".join(f"{area} {count}" for area, count in steps.items())
+    record_property(
+        "said",
+        f"oracle: {len(PLAYABLE)} scenarios, {steps.total()} steps compared ({areas}); "
+        f"{len(DIFFERENCES)} differences on purpose, {len(NOT_YET)} steps not yet",
+    )
     assert steps.total() > 0

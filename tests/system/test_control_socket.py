@@ -259,19 +259,20 @@ def test_too_many_clients_are_told(running):
     assert running.works()
 
 
-def test_half_a_character_in_a_name_or_an_error_does_not_keep_the_answer(running):
+def test_half_a_character_in_a_name_or_an_error_does_not_keep_the_answer(tmp_path):
     """No UTF-8 has it, and a Python program may."""
 
     async def use():
         with contextlib.suppress(ValueError):
             await running.runtime.namespace(Thing).get_by_name("half \udcff").fail("half \udcff")
 
-    running.run(use())
-    with pytest.raises(ProblemsFound, match="half .udcff"):
-        running.ask(Call(class_name="Thing", name="a", method="fail", args=("x",)))
-    listed = running.ask(Objects(class_name="Thing"))["objects"]
-    assert "half \\udcff" in [one["name"] for one in listed]
-    assert "Thing(half \\udcff)" in running.ask(Evict(class_name="Thing"))["objects"]
+    with Running(tmp_path / "state") as running:
+        running.run(use())
+        with pytest.raises(ProblemsFound, match="half .udcff"):
+            running.ask(Call(class_name="Thing", name="a", method="fail", args=("x",)))
+        listed = running.ask(Objects(class_name="Thing"))["objects"]
+        assert "half \\udcff" in [one["name"] for one in listed]
+        assert "Thing(half \\udcff)" in running.ask(Evict(class_name="Thing"))["objects"]
 
 
 # --- start, stop, and what is in between ----------------------------------------------------------------
@@ -289,7 +290,8 @@ def test_what_is_in_progress_is_broken_off_at_a_stop(tmp_path):
         eventually(lambda: running.clients == 2, "both")
     with pytest.raises(ProblemsFound, match=r"shutting down|control/broken-off"):
         call.result(30)
-    assert waiting.exception(30) is None  # what it waited for has gone
+    error = waiting.exception(30)  # none, if it saw in time that what it waited for has gone
+    assert error is None or "the server stops" in str(error)
 
 
 def test_a_folder_that_takes_no_socket_is_no_reason_not_to_serve(tmp_path, caplog):
