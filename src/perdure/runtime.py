@@ -323,7 +323,7 @@ class Runtime:
     async def _listen_to_operators(self, folder: DataFolder) -> None:
         from perdure._admin.server import ControlSocket
 
-        control = ControlSocket(self._admin(), folder.path)
+        control = ControlSocket(self._admin, folder.path)
         try:
             await control.open()
         except OSError as error:  # a file system without sockets is no reason not to serve

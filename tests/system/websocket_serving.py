@@ -13,10 +13,10 @@ from http_serving import serving
 from support.frames import close, frame
 from support.inside import Unsynced
 from support.talking import Room
+from websockets.utils import accept_key
 
 from perdure import Runtime, WorkerEntrypoint
 from perdure._http.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
-from perdure._http.handshake import accept_key
 
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 

@@ -11,19 +11,23 @@ that died. Whatever a client sends, or does not, concerns its own connection onl
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import perdure
 from perdure._admin import protocol
 from perdure._admin.address import NAME, address, peer
-from perdure._admin.admin import Admin
 from perdure._base import limits
 from perdure._base.portrait import leaf
 from perdure._config.problem import ProblemsFound, as_json, refused
+
+if TYPE_CHECKING:
+    from perdure._admin.admin import Admin
 
 log = logging.getLogger("perdure")
 
@@ -34,8 +38,8 @@ _PROGRESS_S: Final = 0.1
 class ControlSocket:
     """Listens from `open` to `close`."""
 
-    def __init__(self, admin: Admin, folder: str) -> None:
-        self._admin = admin
+    def __init__(self, admin: Callable[[], Admin], folder: str) -> None:
+        self._admin = functools.cache(admin)  # the first operation imports all of them
         self._folder = folder
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None], asyncio.Task[Any] | None] = {}
@@ -147,7 +151,7 @@ class ControlSocket:
         def tell(done: int, total: int | None, text: str) -> None:
             news[:] = [protocol.Progress(done, total, text)]  # from any thread; only the latest counts
 
-        work = asyncio.create_task(self._admin.run(operation, tell))
+        work = asyncio.create_task(self._admin().run(operation, tell))
         if operation.may_be_broken_off:
             self._clients[task] = work
         gone = asyncio.create_task(reader.read(1))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import secrets
 from typing import Any, Literal, TypeAlias
 
-from perdure._http.page import error_page
 from perdure._http.trace import Failure, describe, kind_of, message_of, stack_text
 from perdure._web.response import reason
 from perdure.web import Request, Response
@@ -57,6 +55,8 @@ def error_response(
     headers = dict(_GUARDED)
     match form:
         case "html":
+            from perdure._http.page import error_page
+
             headers["content-type"] = "text/html; charset=utf-8"
             page = error_page(failures, status, request.method, request.url, reference)
             return Response(_sendable(page), status=status, headers=headers)
@@ -85,6 +85,8 @@ def _plain(form: Form, status: int, reference: str) -> Response:
             return Response.json({"error": title, "reference": reference}, status=status, headers=headers)
         case "html":
             headers["content-type"] = "text/html; charset=utf-8"
+            import html
+
             shown = html.escape(title)
             page = (
                 f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{shown}</title>'

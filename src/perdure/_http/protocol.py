@@ -12,10 +12,9 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from typing import Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 import httptools
-from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 from perdure._base.limits import HTTP_BUFFER_BYTES, HTTP_PARSE_BYTES, HTTP_TURNED_AWAY_MAX
 from perdure._http import watch
@@ -25,9 +24,11 @@ from perdure._http.forwarded import FORWARDED_HEADERS, forwarded_host, forwarded
 from perdure._http.head import authority, head_bytes, response_fields, shown_path
 from perdure._http.hub import Hub
 from perdure._http.responder import RequestLine
-from perdure._http.websocket import WebSocketProtocol
 from perdure._sockets.end import End
 from perdure.web import Address, BodyError, Response
+
+if TYPE_CHECKING:
+    from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 _IDLE: Final = "idle"  # between requests
 _HEAD: Final = "head"  # a request line or headers have begun
@@ -226,6 +227,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def upgrade(self, head: bytes, end: End, deflate: PerMessageDeflate | None) -> None:
         """Answer with *head* and let a WebSocket, which talks for *end*, have the transport."""
+        from perdure._http.websocket import WebSocketProtocol
+
         transport, early = self.transport, self._early
         self._is_upgraded = True
         self._state = _DEAF

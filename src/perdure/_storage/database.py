@@ -126,8 +126,6 @@ class PlainFile:
             yield from self._connection.execute(sql, bindings)
         except apsw.Error as error:
             raise translate(error) from None
-        except UnicodeDecodeError as error:
-            raise SqlError(f"a text in it is not UTF-8 ({error.object[:60]!r})") from None
 
     def copy_to(self, path: str) -> None:
         """Write the database to the new file *path*, in pages as a store has them; nothing is synced."""
@@ -166,6 +164,7 @@ def empty_image() -> bytes:
     with tempfile.TemporaryDirectory(prefix="perdure-") as folder:
         path = Path(folder) / "empty"
         connection = apsw.Connection(str(path))
+        connection.execute("PRAGMA synchronous=OFF")
         connection.execute(f"PRAGMA page_size={limits.PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
