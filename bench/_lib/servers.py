@@ -65,6 +65,11 @@ class Server:
         self.port = free_port()
         self._core = core
         self._process: subprocess.Popen[bytes] | None = None
+        # As it is for users: byte code is written, and found at the next start.
+        self.environment = {
+            name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+        }
+        self.environment["PYTHONPATH"] = str(SOURCE)
         folder.mkdir(parents=True)
 
     def command(self) -> Sequence[str]:
@@ -90,7 +95,7 @@ class Server:
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {"PYTHONPATH": str(SOURCE)},
+                env=self.environment,
                 preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
             )
         self.wait_until_ready()

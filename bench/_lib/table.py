@@ -41,12 +41,12 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        return statistics.median(self.ratios) if self.ratios else None
+        return _median(self.ratios)
 
     @property
     def is_reached(self) -> bool | None:
         """Whether the aim is reached; None if there is none, or nothing to compare."""
-        value = statistics.median(self.perdure) if self.aim_of_value else self.ratio
+        value = _median(self.perdure) if self.aim_of_value else self.ratio
         if not self.aim or value is None:
             return None
         relation, limit = self.aim.split()
@@ -65,6 +65,10 @@ class Row:
             "cpu_us": self.cpu_us,
             "note": self.note,
         }
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None
 
 
 _COMPARED = ("", "unit", "Perdure", "workerd", "ratio", "(lowest, highest)", "aim", "reached", "CPU ratio")
@@ -92,30 +96,31 @@ def table(rows: list[Row], *, compared: bool = True) -> str:
 
 
 def _compared(row: Row) -> tuple[str, ...]:
-    ratio = row.ratio
     return (
         row.name,
         row.unit,
-        number(statistics.median(row.perdure)),
-        number(statistics.median(row.workerd)),
-        "" if ratio is None else number(ratio),
+        number(_median(row.perdure)),
+        number(_median(row.workerd)),
+        number(row.ratio),
         _spread(row.ratios),
         row.aim + (f" {row.unit}" if row.aim_of_value else ""),
         {True: "yes", False: "no", None: ""}[row.is_reached],
-        "" if row.cpu_ratio is None else number(row.cpu_ratio),
+        number(row.cpu_ratio),
     )
 
 
 def _alone(row: Row) -> tuple[str, ...]:
-    return (row.name, row.unit, number(statistics.median(row.perdure)), _spread(row.perdure))
+    return (row.name, row.unit, number(_median(row.perdure)), _spread(row.perdure))
 
 
 def _spread(values: list[float]) -> str:
     return f"({number(min(values))}, {number(max(values))})" if len(values) > 1 else ""
 
 
-def number(value: float) -> str:
-    """Return *value* with three digits that count."""
+def number(value: float | None) -> str:
+    """Return *value* with three digits that count; nothing for what was not measured."""
+    if value is None:
+        return ""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}" if value < 10 else f"{value:.1f}"
