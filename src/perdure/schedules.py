@@ -32,7 +32,7 @@ from perdure._base.cron import CronError, parse
 from perdure._storage import metadata
 from perdure._storage import schedules as rows
 from perdure._storage.schedules import ScheduleRow
-from perdure.durable_object import DurableObject
+from perdure.durable_object import DurableObject, EnvT
 
 if TYPE_CHECKING:
     from perdure._engine.live import Live
@@ -400,7 +400,7 @@ def _go_on(store: Store, row: ScheduleRow, next_ms: int | None) -> None:
         rows.put(store, row._replace(due_ms=next_ms, at_ms=next_ms, tries=0))
 
 
-class ScheduledObject(DurableObject):
+class ScheduledObject(DurableObject[EnvT]):
     """
     Base of durable objects with schedules.
 
@@ -414,7 +414,7 @@ class ScheduledObject(DurableObject):
     __perdure_base__ = True
     schedules: Schedules
 
-    def __init__(self, ctx: Any, env: Any) -> None:
+    def __init__(self, ctx: Any, env: EnvT) -> None:
         super().__init__(ctx, env)
         self.schedules = Schedules(self)
         self.schedules._mend()

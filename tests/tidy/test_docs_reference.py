@@ -76,7 +76,7 @@ def test_every_kind_of_problem_has_its_row():
             kinds |= set(re.findall(r'"(\w+)/[a-z-]+"', path.read_text()))
     documented = {name.split("/")[0] for name in rows(CLI) if re.fullmatch(r"\w+/\S+", name)}
     assert kinds & documented == documented
-    wanted = "usage config app data cli dev storage object sql kv call control"
+    wanted = "usage config app data cli types dev storage object sql kv call control"
     assert set(wanted.split()) == documented
 
 

@@ -25,6 +25,7 @@ from perdure import (
     Row,
     Runtime,
     RuntimeThread,
+    ScheduledObject,
     SqlCursor,
     SyncNamespace,
     SyncStub,
@@ -90,7 +91,7 @@ class Counter(DurableObject):
         return Response.json({"n": await other.hit("x")}, status=201)
 
 
-class Room(DurableObject):
+class Room(DurableObject["AppEnv"]):
     async def fetch(self, request: Request) -> Response:
         client, server = WebSocketPair()
         self.ctx.accept_websocket(server, ["tag"])
@@ -100,6 +101,10 @@ class Room(DurableObject):
         for other in self.ctx.get_websockets("tag"):
             assert_type(other, WebSocket)
             other.send(message)
+
+    async def greeting(self) -> str:
+        assert_type(self.env.COUNTER, Namespace[Counter])
+        return self.env.GREETING
 
     async def listen(self, url: str) -> None:
         async for message in await perdure.connect_websocket(url, protocols=["v1"]):
@@ -114,6 +119,16 @@ class Untyped(DurableObject):
         stub = self.env.COUNTER.get_by_name("x")  # env is Any where nobody says more
         result: int = await stub.hit("x")
         return result
+
+
+class Jobs(ScheduledObject["AppEnv"]):
+    async def greeting(self) -> str:
+        return self.env.GREETING
+
+
+class Auth(WorkerEntrypoint["AppEnv"]):
+    async def hits(self, name: str) -> int:
+        return await self.env.COUNTER.get_by_name(name).hit(name)
 
 
 class Default(WorkerEntrypoint):

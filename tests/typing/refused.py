@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from perdure import (
     DurableObject,
@@ -23,6 +24,18 @@ class Seat:
 class Counter(DurableObject):
     async def hit(self, name: str, by: int = 1) -> int:
         return by
+
+
+class AppEnv(Protocol):
+    COUNTER: Namespace[Counter]
+    GREETING: str
+
+
+class Room(DurableObject["AppEnv"]):
+    async def read(self) -> int:
+        self.env.NOTHING  # refused: no such binding
+        await self.env.COUNTER.get_by_name("x").hit(1)  # refused: an argument of another type
+        return self.env.GREETING  # refused: a variable of another type
 
 
 async def stubs(ns: Namespace[Counter], rt: Runtime) -> None:

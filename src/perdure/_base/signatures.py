@@ -21,7 +21,7 @@ import typing
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -165,11 +165,17 @@ class Signature:
             raise TypeError(f"{self.name}() returned what its annotation does not allow: {error}") from None
 
 
-@functools.lru_cache(maxsize=4096)
-def signature_of_member(cls: Hashable, name: str) -> Signature | None:
-    """Return the signature of a method (without `self`) or property of *cls*; None if it asks for nothing."""
-    owner = cast(type, cls)
-    member = inspect.getattr_static(owner, name, None)
+class Written(NamedTuple):
+    """What is written of a function: its parameters, without `self`, and its resolved annotations by name."""
+
+    parameters: list[inspect.Parameter]
+    hints: dict[str, Any]
+    """Also `return`; Any where a name is not there at run time, nothing where nothing is written."""
+
+
+def annotations_of(cls: type, name: str) -> Written | None:
+    """Return what is written of a method or property of *cls*; None if that is not a function of Python's."""
+    member = inspect.getattr_static(cls, name, None)
     skipped = 1
     if isinstance(member, property):
         member = member.fget
@@ -178,9 +184,14 @@ def signature_of_member(cls: Hashable, name: str) -> Signature | None:
     elif isinstance(member, (staticmethod, classmethod)):
         skipped = 0 if isinstance(member, staticmethod) else 1
         member = member.__func__
-    if not isinstance(member, types.FunctionType):
-        return None
-    return _read(member, f"{owner.__name__}.{name}", skipped, vars(owner))
+    return _read(member, skipped, vars(cls)) if isinstance(member, types.FunctionType) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def signature_of_member(cls: Hashable, name: str) -> Signature | None:
+    """Return the signature of a method (without `self`) or property of *cls*; None if it asks for nothing."""
+    owner = cast(type, cls)
+    return _signature(f"{owner.__name__}.{name}", annotations_of(owner, name))
 
 
 _known_functions: weakref.WeakKeyDictionary[types.FunctionType, Signature | None] = (
@@ -198,13 +209,16 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
     try:
         return _known_functions[function]
     except KeyError:
-        found = _known_functions[function] = _read(function, function.__qualname__, 0, {})
+        found = _known_functions[function] = _signature(function.__qualname__, _read(function, 0, {}))
         return found
 
 
-def _read(
-    function: types.FunctionType, name: str, skipped: int, inside: Mapping[str, Any]
-) -> Signature | None:
+def _signature(name: str, written: Written | None) -> Signature | None:
+    found = None if written is None else Signature(name, *written)
+    return found if found is not None and found.asks() else None
+
+
+def _read(function: types.FunctionType, skipped: int, inside: Mapping[str, Any]) -> Written | None:
     try:
         # As `functools.wraps` says, a wrapper has the signature of what it wraps; `__signature__` says otherwise.
         signature = inspect.signature(function)
@@ -216,13 +230,14 @@ def _read(
     written = {parameter.name: parameter.annotation for parameter in parameters}
     written["return"] = signature.return_annotation
     scope = getattr(inspect.unwrap(function), "__globals__", {})
-    hints = {
-        name: _resolved(annotation, scope, inside)
-        for name, annotation in written.items()
-        if annotation is not _EMPTY
-    }
-    found = Signature(name, parameters, hints)
-    return found if found.asks() else None
+    return Written(
+        parameters,
+        {
+            name: _resolved(annotation, scope, inside)
+            for name, annotation in written.items()
+            if annotation is not _EMPTY
+        },
+    )
 
 
 def _resolved(annotation: Any, scope: dict[str, Any], inside: Mapping[str, Any]) -> Any:

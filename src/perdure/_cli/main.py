@@ -100,6 +100,21 @@ def check(path: str, json: bool, **given: Any) -> int:
     return implementation.check(_options("check", path, given), as_json=json)
 
 
+@cli.command(short_help="Write types of env, or TypeScript for clients.")
+@click.argument("path", default=".")
+@settings_of("types")
+def types(path: str, ts: bool, check: bool, output: str | None, **given: Any) -> int:
+    """
+    Write what type checkers should know of env in the application in PATH: env.pyi, beside its main file.
+
+    With --ts, write TypeScript for clients that speak Cap'n Web instead: api.d.ts, with the application's
+    classes, their methods and what these take and return. The file is replaced as a whole.
+    """
+    from perdure._cli.types import write_types
+
+    return write_types(_options("types", path, given), ts=ts, output=output, check=check)
+
+
 @cli.command(short_help="Begin a new application.")
 @click.argument("dir", default=".")
 @settings_of("init")

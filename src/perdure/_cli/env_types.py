@@ -1,0 +1,79 @@
+"""What `env` holds, as Python for type checkers. (pure)
+
+The text is right as `env.pyi`, which nothing imports when the application runs, and as `env.py`, which may be.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+HEAD = '''\
+"""What `env` holds, for type checkers. Written by `perdure types` from {origin}: run it again when that changes."""
+
+from __future__ import annotations
+
+from typing import {typing}
+'''
+
+
+def env_types(
+    origin: str,
+    module: str,
+    *,
+    objects: Iterable[tuple[str, str]],
+    services: Iterable[tuple[str, str]],
+    variables: Mapping[str, Any],
+) -> str:
+    """
+    Return the text of a module with the class `Env`.
+
+    Args:
+        origin: the file that the bindings come from.
+        module: the application's main module, which has all the classes.
+        objects: (name in `env`, class) of namespaces.
+        services: (name in `env`, class) of workers.
+        variables: the values of variables, of which the text only tells the types.
+    """
+    known = module.isidentifier() and not keyword.iskeyword(module)  # `import my-app` is no Python
+
+    def path(class_name: str) -> str:
+        return f"{module}.{class_name}" if known else "Any"
+
+    lines = {
+        **{name: f"Namespace[{path(class_name)}]" for name, class_name in objects},
+        **{name: path(class_name) for name, class_name in services},
+        **{name: _type(value) for name, value in variables.items()},
+    }
+    body = [f"    {name}: {annotation}" for name, annotation in lines.items() if _is_attribute(name)]
+    body += [f"    # env[{name!r}]: {lines[name]}" for name in lines if not _is_attribute(name)]
+    text = "\n".join(body)
+    imports = ["    from perdure import Namespace"] if "Namespace[" in text else []
+    if f"{module}." in text:
+        imports += [*([""] if imports else []), f"    import {module}"]
+    names = ["TYPE_CHECKING"] * bool(imports) + ["Any"] * ("Any" in text) + ["Protocol"]
+    parts = [HEAD.format(origin=origin, typing=", ".join(names))]
+    if imports:
+        parts += ["if TYPE_CHECKING:", *imports, ""]
+    parts += ["", "class Env(Protocol):", '    """Bindings and variables."""', "", text or "    # none", ""]
+    return "\n".join(parts)
+
+
+def _is_attribute(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")
+
+
+def _type(value: Any) -> str:
+    match value:
+        case None:
+            return "None"
+        case bool() | int() | float() | str():
+            return type(value).__name__
+        case list():
+            inside = {_type(item) for item in value}
+            return f"list[{' | '.join(sorted(inside)) or 'Any'}]"
+        case dict():
+            return "dict[str, Any]"
+        case _:
+            return "Any"
