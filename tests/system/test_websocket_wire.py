@@ -28,7 +28,7 @@ from websocket_serving import (
     raw,
 )
 
-from perdure import Response, WebSocketPair, WebSocketRequestResponsePair
+from perdure import Response, WebSocket, WebSocketPair, WebSocketRequestResponsePair
 from perdure._http.limits import HttpLimits, WebSocketLimits
 from perdure.testing import evict_durable_object
 
@@ -618,6 +618,30 @@ def test_messages_are_compressed_where_both_sides_want_it():
 
 
 # --- half open --------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_has_closed_is_not_pinged():
+    """It will not answer, and the object may have something to say yet."""
+    servers = []
+
+    class Half(Room):
+        async def fetch(self, request):
+            client, server = WebSocketPair()
+            server.accept(allow_half_open=True)
+            servers.append(server)
+            return Response(None, status=101, websocket=client)
+
+    async def main():
+        async with playing(Half) as app, raw(app.port) as client:
+            client.send(close(1000))
+            await until(lambda: servers[0].ready_state == WebSocket.CLOSING)
+            for connection in list(app.server.hub.sockets):
+                connection.ping()
+                connection.ping()
+            await inside(app.stub(), lambda room: servers[0].send("farewell"))
+            await client.hears("farewell")
+
+    run(main())
 
 
 def test_a_half_open_socket_is_answered_by_the_object():

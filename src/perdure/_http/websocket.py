@@ -225,7 +225,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def ping(self) -> None:
         """See whether the client is there; one that has not been heard of since the last time is not."""
-        if self._state is not _OPEN or self._is_held:  # who is not listened to cannot be heard
+        # Who is not listened to cannot be heard; who has closed says nothing more, and may still be told something.
+        if self._state is not _OPEN or self._is_held or self._heard_close:
             return
         if not self._is_alive:
             self.transport.abort()
