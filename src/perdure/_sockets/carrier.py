@@ -113,6 +113,7 @@ class Carrier(ABC):
             reason = TOO_SLOW.format(max=WEBSOCKET_BUFFER_BYTES)
             log.warning("a WebSocket was closed with 1013: %s", reason)
             peer, self.peer = self.peer, None
+            self._unsent.clear()  # it may stay there for ever and take nothing
             self.take_close(TRY_AGAIN_LATER, reason)
             if peer is not None:
                 peer.take_loss(reason, TRY_AGAIN_LATER)
