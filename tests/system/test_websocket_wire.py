@@ -21,6 +21,7 @@ from websocket_serving import (
     PONG,
     TEXT,
     Echo,
+    Front,
     Room,
     close,
     frame,
@@ -28,7 +29,7 @@ from websocket_serving import (
     raw,
 )
 
-from perdure import Response, WebSocket, WebSocketPair, WebSocketRequestResponsePair
+from perdure import Response, WebSocket, WebSocketPair, WebSocketRequestResponsePair, WorkerEntrypoint
 from perdure._http.limits import HttpLimits, WebSocketLimits
 from perdure.testing import evict_durable_object
 
@@ -371,12 +372,12 @@ def test_a_burst_of_small_messages_has_to_wait_too():
         nonlocal app, go_on
         go_on = asyncio.Event()
         async with playing(Slow) as app, raw(app.port) as client:
-            client.send(b"".join(frame(TEXT, b"%d" % n) for n in range(30_000)), close(1000))
+            client.send(b"".join(frame(TEXT, b"%d" % n) for n in range(20_000)), close(1000))
             await until(lambda: most >= 256)
             for _ in range(20):
                 await asyncio.sleep(0.001)
             go_on.set()
-            await seen_in_time(app, *map(str, range(30_000)), (1000, "", True))
+            await seen_in_time(app, *map(str, range(20_000)), (1000, "", True))
             assert most < 1000
 
     app = None
@@ -618,6 +619,41 @@ def test_messages_are_compressed_where_both_sides_want_it():
 
 
 # --- half open --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", ["object", "worker"])
+def test_who_reads_a_socket_is_told_when_the_server_stops(of):
+    """So a loop over its messages ends, and nobody waits for it."""
+    read = []
+
+    async def reading(ws):
+        read.extend([message async for message in ws])
+        read.append("end")
+
+    def taken(ctx):
+        client, server = WebSocketPair()
+        server.accept()
+        ctx.wait_until(reading(server))
+        return Response(None, status=101, websocket=client)
+
+    class Reading(Room):
+        async def fetch(self, request):
+            return taken(self.ctx)
+
+    class Reader(WorkerEntrypoint):
+        async def fetch(self, request):
+            return taken(self.ctx)
+
+    async def main():
+        worker = Reader if of == "worker" else Front
+        async with asyncio.timeout(5):
+            async with playing(Reading, worker=worker) as app, raw(app.port) as client:
+                client.say("x")
+                app.server.stop()
+                assert (await client.closed_with())[0] == 1012
+        assert read == ["x", "end"]
+
+    run(main())
 
 
 def test_a_client_that_has_closed_is_not_pinged():

@@ -236,13 +236,15 @@ class WebSocketProtocol(asyncio.Protocol):
             self.transport.write(control(PING))
 
     def go_away(self, code: int, reason: str) -> None:
-        """Close for the server's own reasons; the application hears no more of it."""
-        peer, self.peer = self.peer, None
+        """Close for the server's own reasons."""
+        peer = self.peer
         if isinstance(peer, End):
-            peer.peer = None
-        elif peer is not None:  # another connection, which was passed on to this client
-            peer.take_loss(reason)
-        self.take_close(code, reason)
+            peer.go_away(code, reason)
+        else:
+            if peer is not None:  # another connection, which was passed on to this client
+                peer.take_loss(reason)
+            self.take_close(code, reason)
+        self.peer = None
 
     def abort(self) -> None:
         """Cut the client off."""

@@ -151,11 +151,18 @@ class End:
             peer.take_loss()
 
     def go_away(self, code: int, reason: str) -> None:
-        """Close for the runtime's own reasons: the code that holds this end hears nothing, and may say what it likes."""
+        """
+        Close because the runtime or the server stops; what this end still says goes to nobody.
+
+        An object is not woken for that. Listeners and readers are told, as somebody may be waiting for them to end.
+        """
         peer, self.peer = self.peer, None
-        self.hearer = DEAF
         if peer is not None:
             peer.take_close(code, reason)
+        if self.mode is HIBERNATABLE:
+            self.hearer = DEAF
+        else:
+            self.take_loss(reason, code)
 
     # --- from the other side (Peer) -------------------------------------------------------------------
 
