@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         TimedOut,
         WebSocketError,
     )
-    from perdure.namespace import DurableObjectId, DurableObjectStub, Namespace, ObjectInfo, ObjectList
+    from perdure.namespace import DurableObjectId, Namespace, ObjectInfo, ObjectList
+    from perdure.object_stub import DurableObjectStub
     from perdure.outgoing import fetch
     from perdure.outgoing_websockets import connect_websocket
     from perdure.rpc import RpcStub, RpcTarget
@@ -112,7 +113,8 @@ _HOMES = {
     "entrypoint": "ScheduledController",
     "environment": "env",
     "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut WebSocketError",
-    "namespace": "DurableObjectId DurableObjectStub Namespace ObjectInfo ObjectList",
+    "namespace": "DurableObjectId Namespace ObjectInfo ObjectList",
+    "object_stub": "DurableObjectStub",
     "outgoing": "fetch",
     "outgoing_websockets": "connect_websocket",
     "rpc": "RpcStub RpcTarget",

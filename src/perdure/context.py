@@ -16,6 +16,7 @@ from perdure._base.current import current
 from perdure._base.stack import need_frames
 from perdure._engine.sockets import roster_of
 from perdure._engine.turn import Aborted
+from perdure._rpc.owner import Invocation
 from perdure._sockets.end import GIVEN, HIBERNATABLE, NEW, STANDARD, End
 from perdure._sockets.rules import checked_tags
 from perdure.errors import ObjectReset, PerdureError
@@ -26,6 +27,7 @@ from perdure.websockets import WebSocket, WebSocketRequestResponsePair, websocke
 if TYPE_CHECKING:
     from perdure._base.clock import Clock, Timer
     from perdure._base.observer import Observer
+    from perdure._base.registry import Registry
     from perdure._engine.live import Live
 
 T = TypeVar("T")
@@ -245,7 +247,17 @@ class ExecutionContext:
         props: what the binding, or `ctx.exports.Name(props=…)`, was given for this worker; else an empty dict (EP-09, EP-12).
     """
 
-    __slots__ = ("_background", "_clock", "_is_over", "_observer", "_tasks", "_timer", "exports", "props")
+    __slots__ = (
+        "_background",
+        "_clock",
+        "_invocation",
+        "_is_over",
+        "_observer",
+        "_tasks",
+        "_timer",
+        "exports",
+        "props",
+    )
 
     def __init__(
         self,
@@ -254,6 +266,7 @@ class ExecutionContext:
         background: set[asyncio.Future[Any]],
         clock: Clock,
         observer: Observer,
+        registry: Registry,
     ) -> None:
         self.exports = exports
         self.props = props
@@ -263,19 +276,22 @@ class ExecutionContext:
         self._tasks: set[asyncio.Future[Any]] = set()
         self._timer: Timer | None = None
         self._is_over = False
+        self._invocation = Invocation(registry)
 
     def wait_until(self, awaitable: Awaitable[Any]) -> None:
         """Let *awaitable* run on after the response, 30 seconds at most; what it raises is logged (EP-06)."""
         task = asyncio.ensure_future(finish(awaitable))
         self._tasks.add(task)
         self._background.add(task)
+        self._invocation.retain()
         task.add_done_callback(self._done)
         if self._is_over and self._timer is None:
-            self._answered()
+            self._limit()
 
     def _done(self, task: asyncio.Future[Any]) -> None:
         self._tasks.discard(task)
         self._background.discard(task)
+        self._invocation.let_go()
         if self._timer is not None and not self._tasks:
             self._timer.cancel()
             self._timer = None
@@ -284,6 +300,10 @@ class ExecutionContext:
     def _answered(self) -> None:
         """Hear that the handler has returned: its background work has 30 seconds from now on."""
         self._is_over = True
+        self._limit()
+        self._invocation.let_go()
+
+    def _limit(self) -> None:
         if self._tasks:
             self._timer = self._clock.call_later(limits.WAIT_UNTIL_WORKER_S, self._give_up)
 

@@ -12,20 +12,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from perdure._base.awaitables import Call, finish, invoke
-from perdure._base.current import current, current_env
+from perdure._base.awaitables import finish, invoke
+from perdure._base.current import current, current_env, current_invocation
 from perdure._base.exceptions import remote_error
-from perdure._base.failure import for_caller, mark
 from perdure._base.registry import Registry
 from perdure._base.values import copy, copy_call
 from perdure._engine import methods
-from perdure._rpc import reach
+from perdure._rpc.capability import Capability, OnBroken, Path
+from perdure._rpc.crossing import Arguments, check_size, result_for
+from perdure._rpc.owner import Invocation, leave, settle, start
+from perdure._rpc.promise import RpcPromise
+from perdure._rpc.reach import call_path, read_path
+from perdure._web.body import Body
 from perdure._web.relay import relay
 from perdure._web.response import check_upgrade
 from perdure.context import ExecutionContext
 from perdure.errors import PerdureError
-from perdure.namespace import NO_FETCH, no_response
-from perdure.web import Request, Response, copy_request, copy_response
+from perdure.object_stub import NO_FETCH, ServiceStub, no_response
+from perdure.web import Request, Response, copy_response
 
 NO_SCHEDULED: Final = "Handler does not export a scheduled() function"
 
@@ -69,21 +73,41 @@ class Entrypoint:
         self._registry = registry
         self._props = copy(dict(props or {}), label="props")
 
+    @property
+    def name(self) -> str:
+        """The worker's class, for people."""
+        return self._worker.__name__
+
     def with_props(self, props: Mapping[str, Any]) -> Entrypoint:
         """Return the same worker, whose instances find *props* in their `ctx` (EP-12)."""
         return Entrypoint(self._worker, self._make_context, self._env, self._registry, props)
 
     async def fetch(self, request: Request) -> Response:
         """Answer *request* with a fresh instance, in this task."""
-        response = await self._run(_fetch, request)
-        if not isinstance(response, Response):
-            raise no_response(response, self._worker.__name__)
-        check_upgrade(response, request)
+        response: Response = await self.run(lambda worker: _fetch(worker, request), self._checked(request))
         return response
 
-    async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a public method with a fresh instance, in this task."""
-        return await self._run(reach.call, name, args, kwargs)
+    def _checked(self, request: Request) -> Callable[[Any], Response]:
+        def check(response: Any) -> Response:
+            if not isinstance(response, Response):
+                raise no_response(response, self._worker.__name__)
+            check_upgrade(response, request)
+            body = response.body
+            if body is not None and body.data is None:
+                response._body = Body(source=_Held(body, current_invocation.get()))
+            return response
+
+        return check
+
+    async def run(self, work: Callable[[Any], Any], pack: Callable[[Any], Any]) -> Any:
+        """Run *work* on a fresh instance, in this task; *pack* makes of what comes of it what leaves the worker."""
+        current_env.set(self._env)
+        ctx = self._context()
+        current_invocation.set(ctx._invocation)
+        try:
+            return pack(await invoke(work, self._worker(ctx, self._env)))
+        finally:
+            ctx._answered()
 
     async def scheduled(self, controller: ScheduledController) -> None:
         """
@@ -95,6 +119,7 @@ class Entrypoint:
         """
         current_env.set(self._env)
         ctx = self._context()
+        current_invocation.set(ctx._invocation)
         handler = methods.handler(self._worker(ctx, self._env), "scheduled")
         if handler is None:
             controller.no_retry()
@@ -107,19 +132,47 @@ class Entrypoint:
         except (SystemExit, KeyboardInterrupt) as raised:  # in a task these two would stop the loop
             error = remote_error(raised)
         failed = await ctx._settled()
+        ctx._invocation.let_go()
         if error is not None or failed is not None:
             raise error or failed  # type: ignore[misc]
 
     def _context(self) -> ExecutionContext:
         return self._make_context(copy(self._props) if self._props else {})  # an instance may change its own
 
-    async def _run(self, use: Callable[..., Any], *args: Any) -> Any:
-        current_env.set(self._env)
-        ctx = self._context()
+
+class _Held:
+    """A streamed body; its worker's run lasts as long as it does, so that what it lent can be used so long."""
+
+    __slots__ = ("_invocation", "_pieces")
+
+    def __init__(self, pieces: Body, invocation: Invocation) -> None:
+        self._pieces = pieces
+        self._invocation: Invocation | None = invocation
+        invocation.retain()
+
+    def __aiter__(self) -> _Held:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            return await invoke(use, self._worker(ctx, self._env), *args)
-        finally:
-            ctx._answered()
+            return await self._pieces.__anext__()
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def aclose(self) -> None:
+        """Give up the rest."""
+        self._let_go()
+        await self._pieces.aclose()
+
+    def _let_go(self) -> None:
+        invocation, self._invocation = self._invocation, None
+        if invocation is not None:
+            invocation.let_go()
+
+    def __del__(self) -> None:
+        if self._invocation is not None:
+            self._invocation.let_go_soon()
 
 
 def _fetch(worker: Any, request: Request) -> Any:
@@ -129,68 +182,70 @@ def _fetch(worker: Any, request: Request) -> Any:
     return handler(request)
 
 
-class EntrypointStub:
-    """A worker in `env` or `ctx.exports`: `await stub.fetch(url)`, `await stub.method(...)` (EP-09, EP-11)."""
+class EntrypointCapability(Capability):
+    """A handle to a worker: each call makes an instance of its own (EP-01)."""
+
+    __slots__ = ("entrypoint", "registry")
 
     def __init__(self, entrypoint: Entrypoint, registry: Registry) -> None:
-        self._entrypoint = entrypoint
-        self._registry = registry
-        self._running: set[asyncio.Task[None]] = set()
+        self.entrypoint = entrypoint
+        self.registry = registry
 
-    def fetch(self, input: Request | str, **init: Any) -> Awaitable[Response]:
-        """Send a request to the worker's `fetch`."""
-        sent = copy_request(input) if isinstance(input, Request) and not init else Request(input, **init)
-        relay(sent, current.get(), asyncio.get_running_loop())
-        return self._start(lambda: self._entrypoint.fetch(sent), _pack_response)
+    def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
+        args, kwargs, size, arguments = copy_call(args, kwargs, registry=self.registry, lend=Arguments)
+        check_size(size)
+        return self._start(lambda worker: call_path(worker, path, args, kwargs), arguments)
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        if name[:2] == "__":
-            raise AttributeError(name)
+    def get(self, path: Path) -> RpcPromise:
+        return self._start(lambda worker: read_path(worker, path), None)
 
-        def call(*args: Any, **kwargs: Any) -> Awaitable[Any]:
-            sent_args, sent_kwargs, _, _ = copy_call(args, kwargs, registry=self._registry)
-            return self._start(
-                lambda: self._entrypoint.call(name, sent_args, sent_kwargs),
-                lambda result: copy(result, registry=self._registry, label="result"),
-            )
+    def _start(self, work: Callable[[Any], Any], arguments: Arguments | None) -> RpcPromise:
+        async def run() -> Any:
+            try:
+                return await self.entrypoint.run(work, lambda result: result_for(result, self.registry))
+            finally:
+                if arguments is not None:
+                    arguments.give_back()
 
-        return call
+        return self._send(run)
 
-    def _start(self, work: Callable[[], Awaitable[Any]], pack: Callable[[Any], Any]) -> Call:
-        """Run *work* when the caller's writes so far are durable; the future is its packed outcome."""
+    def fetch(self, request: Request) -> Awaitable[Response]:
+        """Send *request*, which is the call's own, to the worker's `fetch`."""
+        relay(request, current.get(), asyncio.get_running_loop())
+
+        async def run() -> Response:
+            return _pack_response(await self.entrypoint.fetch(request))
+
+        return self._send(run)
+
+    def _send(self, run: Callable[[], Awaitable[Any]]) -> RpcPromise:
+        """Start *run* when the caller's writes so far are durable."""
         loop = asyncio.get_running_loop()
-        future = Call(loop=loop)
+        promise = RpcPromise(loop=loop)
         # A context where no object is current: the worker's code is not the object's.
         context = contextvars.copy_context()
         context.run(current.set, None)
+        leave(lambda: promise.done() or start(settle(promise, run, self.registry), loop, context), promise)
+        return promise
 
-        def let_out(error: BaseException | None) -> None:
-            if error is not None:
-                future.cancel()  # the caller is being reset
-            elif not future.done():
-                task = loop.create_task(self._answer(work, pack, future), context=context)
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
+    def dup(self) -> Capability:
+        return self
 
-        live = current.get()
-        store = None if live is None else live.used_store
-        if store is None or store.gate.is_open:
-            let_out(None)
-        else:
-            store.gate.when(store.gate.issued, let_out)
-        return future
+    def dispose(self) -> None:
+        """A worker is not told who has stubs of it."""
 
-    async def _answer(
-        self, work: Callable[[], Awaitable[Any]], pack: Callable[[Any], Any], future: Call
-    ) -> None:
-        try:
-            result = pack(await work())
-        except BaseException as error:  # SystemExit and its like would stop the whole loop
-            if not future.done():
-                future.set_exception(mark(for_caller(error, self._registry), remote=True))
-        else:
-            if not future.done():
-                future.set_result(result)
+    def on_broken(self, callback: OnBroken) -> None:
+        """It never is: each call has an instance of its own."""
+
+    def describe(self) -> str:
+        return f"{self.entrypoint.name}"
+
+
+class EntrypointStub(ServiceStub):
+    """A worker in `env` or `ctx.exports`: `await stub.fetch(url)`, `await stub.method(...)` (EP-09, EP-11)."""
+
+    def __init__(self, entrypoint: Entrypoint, registry: Registry) -> None:
+        self.__dict__["_capability"] = EntrypointCapability(entrypoint, registry)
 
 
 class LoopbackStub(EntrypointStub):
@@ -199,7 +254,8 @@ class LoopbackStub(EntrypointStub):
     def __call__(self, *, props: Mapping[str, Any]) -> EntrypointStub:
         if not isinstance(props, Mapping):
             raise TypeError(f"props must be a dict, not {type(props).__name__}.")
-        return EntrypointStub(self._entrypoint.with_props(props), self._registry)
+        capability = self._capability
+        return EntrypointStub(capability.entrypoint.with_props(props), capability.registry)
 
 
 def _pack_response(response: Response) -> Response:

@@ -1,7 +1,6 @@
-"""Namespaces, ids and stubs: how one names an object and calls it. (cooperative)
+"""Namespaces and ids: how one names an object. (cooperative)
 
-Source: NS-01…19, STB-*, RPC-01…08. A call starts when it is made, so calls through one stub arrive in the
-order made (STB-10); from inside an object it leaves once the writes before it are durable (RPC-24).
+Source: NS-01…19. The stub that a namespace gives is in `object_stub`.
 """
 
 from __future__ import annotations
@@ -10,37 +9,22 @@ import asyncio
 import base64
 import binascii
 import os
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from perdure._base import ids, limits
-from perdure._base.awaitables import Call
-from perdure._base.current import current
-from perdure._base.failure import for_caller
-from perdure._base.values import copy_call, copy_sized
-from perdure._engine import lifecycle, methods
-from perdure._engine.events import Event, FetchEvent, RpcEvent
-from perdure._rpc import reach
-from perdure._web.body import Body
-from perdure._web.relay import relay
-from perdure._web.request import make_request
-from perdure._web.response import REDIRECT_STATUSES, check_upgrade
+from perdure._base.refusal import stays
 from perdure.errors import PerdureError
-from perdure.web import Request, Response, copy_request, copy_response, follow
+from perdure.object_stub import OTHER_THREAD, DurableObjectStub
 
 if TYPE_CHECKING:
     from perdure._engine.host import Space
-    from perdure._engine.live import Live
 
 T = TypeVar("T")
 
-NO_FETCH: Final = "Handler does not export a fetch() function."
-NO_RESPONSE: Final = "Incorrect type for Promise: the Promise did not resolve to 'Response'."
 NO_JURISDICTION: Final = "Jurisdiction restrictions are not implemented in Perdure."
-MESSAGE_TOO_LARGE: Final = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: {size} bytes."
-OTHER_THREAD: Final = "{what} was called from a thread other than the event loop's. Use rt.run(lambda: …), which waits there for the result."
 
 
 class DurableObjectId:
@@ -134,6 +118,7 @@ class Namespace(Generic[T]):
     """
 
     __slots__ = ("_names", "_space")
+    __perdure_cross__ = stays
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -280,240 +265,6 @@ class Namespace(Generic[T]):
         return f"<Namespace of {self._space.class_name}>"
 
 
-class DurableObjectStub:
-    """
-    A handle to one object: `await stub.method(...)`, `await stub.fetch(url)`.
-
-    Any other attribute is a method or property of the object; assigning one shadows it here (STB-01). A stub
-    that saw its object reset fails every later call with the same error: make a new one (STB-11).
-
-    Attributes:
-        id: the id it was made with.
-        name: the id's name.
-    """
-
-    id: DurableObjectId
-    name: str | None
-
-    def __init__(self, id: DurableObjectId) -> None:
-        own = self.__dict__
-        own["id"] = id
-        own["name"] = id.name
-        own["_live"] = None
-
-    def __getattr__(self, name: str) -> RpcProperty:
-        if name[:2] == "__":
-            raise AttributeError(name)  # copy, pickle, inspect and their like ask for these
-        return RpcProperty(self, name)
-
-    def fetch(self, input: Request | str, **init: Any) -> FetchCall:
-        """
-        Send an HTTP request to the object's `fetch` handler; await it for the `Response` (STB-04).
-
-        Args:
-            input: an absolute URL, whose host nobody looks up, or a request.
-            init: as for `Request`: method, headers, body, redirect ("follow" or "manual").
-        """
-        return FetchCall(
-            self, copy_request(input) if isinstance(input, Request) and not init else Request(input, **init)
-        )
-
-    def _send(self, event: Event) -> Call:
-        """Deliver *event* when the caller's writes so far are durable."""
-        caller: Live | None = current.get()
-        store = None if caller is None else caller.used_store
-        if caller is not None and caller.broken is not None:
-            event.future.cancel()  # nothing leaves an object that was reset (GATE-09)
-        elif store is None or store.gate.is_open:
-            self._deliver(event)
-        else:
-
-            def let_out(error: BaseException | None) -> None:
-                if event.future.done():
-                    return  # the caller gave up before the call left
-                if error is None:
-                    self._deliver(event)
-                else:
-                    event.future.cancel()  # the caller is being reset: nobody waits any more
-
-            store.gate.when(store.gate.issued, let_out)
-        return event.future
-
-    def _deliver(self, event: Event) -> None:
-        live: Live | None = self._live  # type: ignore[assignment]
-        if live is None or live.state is lifecycle.EVICTED:
-            try:
-                live = self.id._space.live(self.id._bytes, visible(self.name))
-            except PerdureError as error:
-                event.future.set_exception(for_caller(error))
-                return
-            self.__dict__["_live"] = live
-        elif live.broken is not None:
-            event.future.set_exception(live.reset_for(event))
-            return
-        live.deliver(event)
-
-    def __repr__(self) -> str:
-        return f"<stub of {self.id._space.class_name} {self.name if self.name is not None else self.id}>"
-
-
-class RpcProperty:
-    """A member of an object, by name: call it, or await it to read a property (RPC-05)."""
-
-    __slots__ = ("_name", "_stub")
-
-    def __init__(self, stub: DurableObjectStub, name: str) -> None:
-        self._stub = stub
-        self._name = name
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Call:
-        stub, name = self._stub, self._name
-        host = stub.id._space.host
-        if not host.on_loop_thread():
-            raise RuntimeError(OTHER_THREAD.format(what=f"{stub!r}.{name}()"))
-        size = 0
-        if args or kwargs:
-            args, kwargs, size, _ = copy_call(args, kwargs, registry=host.registry)
-            if size > limits.RPC_MESSAGE_BYTES_MAX:
-                raise PerdureError(MESSAGE_TOO_LARGE.format(size=size))
-        call = reach.call
-        event = RpcEvent(
-            Call(loop=host.loop),
-            name,
-            lambda instance: call(instance, name, args, kwargs),
-            _pack_result,
-            size,
-        )
-        return stub._send(event)
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        stub, name = self._stub, self._name
-        host = stub.id._space.host
-        if not host.on_loop_thread():
-            raise RuntimeError(OTHER_THREAD.format(what=f"{stub!r}.{name}"))
-        event = RpcEvent(
-            Call(loop=host.loop),
-            name,
-            lambda instance: reach.read(instance, name),
-            _pack_result,
-        )
-        return stub._send(event).__await__()
-
-    def __repr__(self) -> str:
-        return f"<{self._name} of {self._stub!r}>"
-
-
-def _pack_result(value: Any) -> Any:
-    live: Live = current.get()
-    packed, size = copy_sized(value, registry=live.host.registry, label="result")
-    if size > limits.RPC_MESSAGE_BYTES_MAX:
-        raise PerdureError(MESSAGE_TOO_LARGE.format(size=size))
-    return packed
-
-
-class FetchCall(Coroutine[Any, Any, Response]):
-    """A request on its way; awaiting it gives the response, redirects followed on the caller's side (STB-05)."""
-
-    __slots__ = ("_first", "_replay", "_response", "_steps", "_stub")
-
-    def __init__(self, stub: DurableObjectStub, request: Request) -> None:
-        self._stub = stub
-        body = request.body
-        # What a redirect would need again. A stream cannot be sent twice, and is only remembered as one.
-        again = (
-            None if body is None else Body(body.data) if body.data is not None else Body(source=aiter(body))
-        )
-        self._replay = make_request(
-            request.url,
-            request.method,
-            request.headers.copy(),
-            again,
-            redirect=request.redirect,
-            client=request.client,
-        )
-        self._first = self._hop(request)
-        self._response: Response | None = None
-        self._steps: Any = None
-
-    def _hop(self, request: Request) -> Call:
-        host = self._stub.id._space.host
-        if not host.on_loop_thread():
-            raise RuntimeError(OTHER_THREAD.format(what=f"{self._stub!r}.fetch()"))
-        sent = copy_request(request)
-        relay(sent, current.get(), host.loop)
-        body = sent.body
-        return self._stub._send(
-            FetchEvent(
-                Call(loop=host.loop),
-                "fetch",
-                lambda instance: _run_fetch(instance, sent),
-                lambda value: _pack_response(value, sent),
-                0 if body is None else body.size or 0,  # a stream is held by its sender
-            )
-        )
-
-    async def _finish(self) -> Response:
-        response: Response = await self._first
-        if self._response is not None:
-            return self._response  # it was awaited before
-        replay = self._replay
-        if response.status not in REDIRECT_STATUSES or replay.redirect == "manual":
-            self._response = answer = copy_response(response, url=replay.url)
-            return answer
-        first: Response | None = response
-
-        async def send(request: Request) -> Response:
-            nonlocal first
-            if first is not None:
-                answer, first = first, None
-                return answer
-            return cast(Response, await self._hop(request))
-
-        self._response = final = await follow(replay, send)
-        return final
-
-    def __await__(self) -> Generator[Any, Any, Response]:
-        return self._finish().__await__()
-
-    def send(self, value: Any) -> Any:
-        if self._steps is None:
-            self._steps = self._finish()
-        return self._steps.send(value)
-
-    def throw(self, *args: Any) -> Any:
-        if self._steps is None:
-            self._steps = self._finish()
-        return self._steps.throw(*args)
-
-    def close(self) -> None:
-        if self._steps is not None:
-            self._steps.close()
-
-
-def _run_fetch(instance: Any, request: Request) -> Any:
-    handler = methods.handler(instance, "fetch")
-    if handler is None:
-        raise PerdureError(NO_FETCH)
-    return handler(request)
-
-
-def _pack_response(value: Any, request: Request) -> Response:
-    live: Live = current.get()
-    if not isinstance(value, Response):
-        raise no_response(value, live.label)
-    check_upgrade(value, request)
-    answer = copy_response(value)
-    relay(answer, live, live.host.loop)
-    return answer
-
-
-def no_response(value: object, label: str) -> TypeError:
-    """Return the error of a `fetch` handler that returned something else than a response."""
-    error = TypeError(NO_RESPONSE)
-    error.add_note(f"fetch() of {label} returned {type(value).__name__}; return a perdure.Response.")
-    return error
-
-
 def _place(cursor: str) -> bytes:
     if not isinstance(cursor, str):
         raise TypeError(f"list(): cursor must be a str, not {type(cursor).__name__}.")
@@ -529,12 +280,3 @@ def _place(cursor: str) -> bytes:
 def _check_routing(mode: str) -> None:
     if mode != "primary-only":
         raise ValueError(f"unknown routing_mode: {mode}")
-
-
-def visible(name: str | None) -> str | None:
-    """Return *name* if an object of it may see it (NS-16)."""
-    if name is None or len(name) * 4 <= limits.OBJECT_NAME_VISIBLE_BYTES_MAX:
-        return name
-    return (
-        name if len(name.encode("utf-8", "surrogatepass")) <= limits.OBJECT_NAME_VISIBLE_BYTES_MAX else None
-    )

@@ -401,7 +401,9 @@ class Runtime:
         return lambda live: cls(DurableObjectState(live, self._exports), self._env)
 
     def _context(self, host: Host, props: dict[str, Any]) -> ExecutionContext:
-        return ExecutionContext(self._exports, props, host.background, self._clock, self._observer)
+        return ExecutionContext(
+            self._exports, props, host.background, self._clock, self._observer, self.registry
+        )
 
     async def stop(self, *, drain_s: float = limits.DRAIN_S) -> None:
         """

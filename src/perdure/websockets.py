@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from perdure._base import codec, limits
 from perdure._base.current import current
+from perdure._base.refusal import stays
 from perdure._engine.listening import Listener, Listening
 from perdure._engine.sockets import check_thread, leave
 from perdure._sockets.end import CLOSED, CLOSING, CONNECTING, GIVEN, HIBERNATABLE, NEW, OPEN, STANDARD, End
@@ -73,6 +74,7 @@ class WebSocket:
     """
 
     __slots__ = ("_end", "_is_given", "_listening")
+    __perdure_cross__ = stays
 
     CONNECTING: Final = CONNECTING
     OPEN: Final = OPEN

@@ -297,7 +297,7 @@ async def test_a_stub_shows_what_it_is():
     """For people who print it."""
     async with an_object(Room, "home") as stub:
         assert repr(stub) == "<stub of Room home>"
-        assert repr(stub.note) == "<note of <stub of Room home>>"
+        assert repr(stub.note) == "<note of Room home>"
 
 
 async def test_a_broken_live_object_takes_no_event():

@@ -51,7 +51,8 @@ from perdure._storage.keyrange import key_range
 from perdure._storage.store import Store
 from perdure._storage.verify import verify
 from perdure.errors import DataCloneError, ObjectReset, PerdureError, SqlError, StorageError
-from perdure.namespace import Namespace, RpcProperty, visible
+from perdure.namespace import Namespace
+from perdure.object_stub import visible
 from perdure.transactions import SyncTransactionBlock
 
 T = TypeVar("T")
@@ -349,7 +350,7 @@ class Admin:
         try:
             args = [value_of(value) for value in operation.args]
             kwargs = {key: value_of(value) for key, value in operation.kwargs.items()}
-            value = await RpcProperty(stub, operation.method)(*args, **kwargs)
+            value = await stub[operation.method](*args, **kwargs)
         except Exception as error:
             notes = [line for note in getattr(error, "__notes__", ()) for line in str(note).splitlines()]
             raise refused("call/failed", f"{type(error).__name__}: {error}", trace=tuple(notes)) from None

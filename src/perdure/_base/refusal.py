@@ -24,7 +24,7 @@ _NAMED_KINDS: Final[tuple[tuple[tuple[type, ...], str, str], ...]] = (
     ((types.MethodType,), "method", ""),
     ((types.CoroutineType,), "coroutine", "Await it first."),
     ((types.GeneratorType,), "generator", "Send list(...) of it."),
-    ((types.AsyncGeneratorType,), "async generator", "Send a list of what it yields."),
+    ((types.AsyncGeneratorType,), "async generator", "Keep a list of what it yields."),
     ((types.ModuleType,), "module", ""),
     ((type,), "class", ""),
 )
@@ -50,6 +50,8 @@ class Refused(Exception):
 def refuse(culprit: Any) -> Refused:
     """Return why *culprit* cannot be copied."""
     kind = type(culprit)
+    if hasattr(kind, "__perdure_noun__"):  # a stub: it crosses calls, and is nothing to keep (RPC-31)
+        return Refused(culprit, f"{kind.__perdure_noun__} cannot be serialized in this context.")
     for kinds, noun, hint in _NAMED_KINDS:
         if isinstance(culprit, kinds):
             name = getattr(culprit, "__qualname__", None) or getattr(culprit, "__name__", "?")
@@ -72,6 +74,11 @@ def refuse(culprit: Any) -> Refused:
     if kind.__module__ == "builtins" or isinstance(culprit, Iterator):
         return Refused(culprit, text)
     return Refused(culprit, text, _SUPPORTED)
+
+
+def stays(culprit: Any, crossing: object) -> Any:
+    """Be the `__perdure_cross__` of a class whose instances stay where they are, though they could be iterated."""
+    raise refuse(culprit)
 
 
 def as_error(refused: Refused, root: Any, label: str) -> errors.DataCloneError:

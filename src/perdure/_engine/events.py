@@ -65,6 +65,23 @@ class RpcEvent(Event):
     __slots__ = ()
 
 
+class TargetEvent(RpcEvent):
+    """The same, of a target that the object handed out; `run` packs what comes of it (RPC-09)."""
+
+    __slots__ = ()
+    errors_are_remote_on_reset = True
+
+
+class DisposerEvent(Event):
+    """The last stub of a target of the object is gone (RPC-21); nobody awaits it."""
+
+    __slots__ = ()
+    is_awaited = False
+
+    def __init__(self, method: str, run: Callable[[Any], Any]) -> None:
+        super().__init__(_NOBODY, method, run, _nothing)
+
+
 class FetchEvent(Event):
     """An HTTP request (STB-04)."""
 

@@ -207,8 +207,10 @@ class Host:
                 continue  # gone, or in progress: then it reports again when it is done
             # Background work counts as use, but not for ever (LIFE-07).
             allowed_s = self.idle_s if live.is_idle else max(self.idle_s, limits.WAIT_UNTIL_OBJECT_S)
-            if live.sockets is not None and live.sockets.standard:
-                allowed_s = math.inf  # as long as they are connected (WS-02)
+            if live.handles or (live.sockets is not None and live.sockets.standard):
+                allowed_s = (
+                    math.inf
+                )  # as long as somebody has a stub of its code, or is connected (RPC-23, WS-02)
             due_s = live.idle_since_s + allowed_s
             if due_s <= now_s:
                 live.evict()

@@ -22,8 +22,9 @@ from perdure._base import limits
 from perdure._base.awaitables import Call, invoke
 from perdure._base.current import current
 from perdure._base.failure import add_trace, for_caller, mark, reset_error
+from perdure._base.registry import Registry
 from perdure._engine import lifecycle
-from perdure._engine.events import Event
+from perdure._engine.events import DisposerEvent, Event, TargetEvent
 from perdure._engine.queue import EventQueue
 from perdure._engine.sockets import cut_sockets, hibernate, say_unsaid
 from perdure._engine.time_limit import limit_run, limit_wait
@@ -62,6 +63,7 @@ class Live:
         "crowded",
         "events",
         "gate",
+        "handles",
         "host",
         "id",
         "idle_since_s",
@@ -75,6 +77,7 @@ class Live:
         "space",
         "state",
         "tasks",
+        "watchers",
     )
 
     def __init__(self, host: Host, space: Space, object_id: bytes, name: str | None) -> None:
@@ -96,6 +99,8 @@ class Live:
         self.in_idle_queue = False
         self.crowded = False  # its writes outrun the disk
         self.sockets = space.rosters.get(object_id)
+        self.handles = 0  # that others have to targets of its code
+        self.watchers: list[Callable[[BaseException], object]] | None = None
         self._held: list[asyncio.Future[None]] = []
         self._store: Store | None = None
 
@@ -426,6 +431,55 @@ class Live:
         error.overloaded = True
         self.abort(error)
 
+    # --- targets: what code of it handed out by reference; see `_rpc.owner.Owner` ------------------------
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self.host.loop
+
+    @property
+    def registry(self) -> Registry:
+        return self.host.registry
+
+    @property
+    def is_gone(self) -> bool:
+        return self.broken is not None
+
+    def start_call(
+        self, future: Call, method: str, run: Callable[[], Any], size_bytes: int, context: Context
+    ) -> None:
+        """Run a call of a target: an event like any other (RPC-23)."""
+        self.deliver(TargetEvent(future, method, lambda instance: run(), _as_it_is, size_bytes))
+
+    def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
+        """Tell a target that its last stub is gone; after a reset there is nobody to tell."""
+        if self.broken is None:
+            self.deliver(DisposerEvent(method, lambda instance: run()))
+
+    def retain(self, *, lent: bool = False) -> None:
+        """Stay in memory while a target is in others' hands (RPC-23)."""
+        self.handles += 1
+
+    def let_go(self, *, lent: bool = False) -> None:
+        """Hear that one is no longer."""
+        self.handles -= 1
+        if not self.handles and not self.events:
+            self.became_idle()
+
+    def when_broken(self, callback: Callable[[BaseException], object]) -> None:
+        """Call *callback* with the error that resets the object (RPC-29)."""
+        if self.broken is not None:
+            callback(self.broken)
+        elif self.watchers is None:
+            self.watchers = [callback]
+        else:
+            self.watchers.append(callback)
+
+    def _tell_watchers(self, error: BaseException) -> None:
+        watchers, self.watchers = self.watchers, None
+        for callback in watchers or ():
+            callback(for_caller(error, self.host.registry))
+
     # --- the end --------------------------------------------------------------------------------------
 
     def abort(self, error: BaseException) -> None:
@@ -454,6 +508,7 @@ class Live:
                 event.task.cancel()
         self.events.clear()
         self._cancel_tasks(running)
+        self._tell_watchers(error)
         self.host.observer.object_reset(self, error)
 
     def _cancel_tasks(self, running: Any) -> None:
@@ -491,6 +546,7 @@ class Live:
             and not self.open_turn
             and (self._store is None or self._store.is_durable)
             and (self.sockets is None or not self.sockets.standard)
+            and not self.handles
         )
 
     def evict(self, error: BaseException | None = None) -> None:
@@ -506,6 +562,7 @@ class Live:
             self.host.storage.release(store)
         self.instance = None
         self.gate.clear()
+        self._tell_watchers(self.broken)
         if self.sockets is not None:
             hibernate(self)
         self.host.observer.object_evicted(self)
@@ -522,3 +579,7 @@ class Live:
         future = Call(loop=self.host.loop)
         self.deliver(event_type(future, method, run, pack))
         return future
+
+
+def _as_it_is(result: Any) -> Any:
+    return result

@@ -38,15 +38,23 @@ class Crossing:
             return cross(value, self)
         if kind in FUNCTIONS:
             return self.export(value)
+        if hasattr(kind, "__aiter__"):
+            return self.stream(value)
         raise refuse(value)
 
-    def export(self, target: Any) -> Any:
+    def export(self, target: Any) -> RpcStub:
         """Return a stub of *target*, which belongs to the running code."""
         from perdure._rpc.local import export  # it builds on this module
 
-        return stub_of(export(target, self.registry))
+        return stub_of(export(target, self.registry, lent=isinstance(self, Arguments)))
 
-    def pass_on(self, stub: RpcStub) -> Any:
+    def stream(self, items: Any) -> Any:
+        """Return the stream that arrives for *items*, which its maker can read no longer."""
+        from perdure._rpc.stream import stream_of  # it builds on this module
+
+        return stream_of(items, self.registry)
+
+    def pass_on(self, stub: RpcStub) -> RpcStub:
         """Return the stub that arrives for *stub*."""
         return stub_of(stub._capability.dup())
 
@@ -65,18 +73,16 @@ class Arguments(Crossing):
         self.registry = registry
         self.lent: list[RpcStub] = []
 
-    def export(self, target: Any) -> Any:
+    def export(self, target: Any) -> RpcStub:
         if isinstance(target, RpcTarget) and (dup := getattr(type(target), "dup", None)) is not None:
-            original, target = target, dup(target)
+            target = dup(target)
             if not isinstance(target, RpcTarget):
-                raise DataCloneError(
-                    NOT_THE_SAME.format(cls=type(original).__qualname__, found=type(target).__name__)
-                )
+                raise DataCloneError(NOT_THE_SAME)
         stub = super().export(target)
         self.lent.append(stub)
         return stub
 
-    def pass_on(self, stub: RpcStub) -> Any:
+    def pass_on(self, stub: RpcStub) -> RpcStub:
         passed = super().pass_on(stub)
         self.lent.append(passed)
         return passed
@@ -92,8 +98,8 @@ class Result(Crossing):
 
     __slots__ = ()
 
-    def pass_on(self, stub: RpcStub) -> Any:
-        given: RpcStub = stub_of(stub._capability)
+    def pass_on(self, stub: RpcStub) -> RpcStub:
+        given = stub_of(stub._capability)
         stub.__dict__["_capability"] = BrokenCapability(PerdureError(DISPOSED))
         return given
 

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, Final
 
 from perdure._base.awaitables import invoke
 from perdure._base.registry import Registry
 from perdure._base.values import copy_call
-from perdure._rpc.capability import DISPOSED, Capability, OnBroken, Path
+from perdure._rpc.capability import DISPOSED, GONE, Capability, OnBroken, Path
 from perdure._rpc.crossing import Arguments, check_size, result_for
-from perdure._rpc.owner import Owner, current_owner, leave
+from perdure._rpc.owner import Owner, current_owner, leave, run_soon
 from perdure._rpc.promise import RpcPromise, failed
 from perdure._rpc.reach import FUNCTIONS, call_path, read_path
 from perdure._rpc.target import RpcTarget
-from perdure.errors import PerdureError
+from perdure.errors import Disconnected, PerdureError
 
 WRAPS: Final = "RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives."
 OTHER_THREAD: Final = "{what} was called from another thread than the one whose event loop it belongs to."
@@ -36,14 +35,15 @@ class Export:
         context: where it was handed out; its code runs in a copy.
     """
 
-    __slots__ = ("context", "handles", "owner", "target")
+    __slots__ = ("_lent", "context", "handles", "owner", "target")
 
-    def __init__(self, target: Any, owner: Owner) -> None:
+    def __init__(self, target: Any, owner: Owner, *, lent: bool = False) -> None:
         self.target = target
+        self._lent = lent
         self.owner = owner
         self.context: Context = copy_context()
         self.handles = 0
-        owner.hold()
+        owner.retain(lent=lent)
 
     def release(self) -> None:
         """Count out one handle."""
@@ -54,16 +54,7 @@ class Export:
         self.target = None
         if isinstance(target, RpcTarget) and callable(end := getattr(target, "dispose", None)):
             owner.start_disposer(f"{type(target).__qualname__}.dispose", end, self.context)
-        owner.let_go()
-
-    def release_soon(self) -> None:
-        """Count out one handle in a step of the owner's loop: Python collects garbage in any line, of any thread."""
-        loop = self.owner.loop
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-            if asyncio._get_running_loop() is loop:
-                loop.call_soon(self.release)
-            else:
-                loop.call_soon_threadsafe(self.release)
+        owner.let_go(lent=self._lent)
 
 
 class LocalCapability(Capability):
@@ -99,6 +90,8 @@ class LocalCapability(Capability):
         owner = export.owner
         if asyncio._get_running_loop() is not owner.loop:
             raise RuntimeError(OTHER_THREAD.format(what=self.describe()))
+        if owner.is_gone:
+            return failed(Disconnected(GONE))
         promise = RpcPromise(loop=owner.loop)
         under_way = LocalCapability(export)  # the target is held until the call is over, or can never begin
 
@@ -125,7 +118,7 @@ class LocalCapability(Capability):
 
     def on_broken(self, callback: OnBroken) -> None:
         if self._export is not None:
-            self._export.owner.when_broken(callback)
+            self._export.owner.when_broken(in_this_context(callback))
 
     def describe(self) -> str:
         if self._export is None:
@@ -136,12 +129,23 @@ class LocalCapability(Capability):
     def __del__(self) -> None:
         export = self._export
         if export is not None:
-            export.release_soon()
+            run_soon(export.owner.loop, export.release)
 
 
-def export(target: Any, registry: Registry | None) -> Capability:
-    """Return a handle to *target*, which belongs to the running code."""
-    return LocalCapability(Export(target, current_owner(registry)))
+def in_this_context(callback: OnBroken) -> OnBroken:
+    """Return what calls *callback* soon, as code of who is running now."""
+    loop = asyncio.get_running_loop()
+    context = copy_context()
+
+    def call(error: BaseException) -> None:
+        loop.call_soon(callback, error, context=context)
+
+    return call
+
+
+def export(target: Any, registry: Registry | None, *, lent: bool = False) -> Capability:
+    """Return a handle to *target*, which belongs to the running code; *lent* if it goes out in arguments."""
+    return LocalCapability(Export(target, current_owner(registry), lent=lent))
 
 
 def wrap(value: Any) -> Capability:

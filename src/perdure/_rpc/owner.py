@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from perdure._base.awaitables import Call, invoke
 from perdure._base.current import current, current_invocation
 from perdure._base.failure import for_caller, mark
 from perdure._base.registry import Registry
+from perdure._rpc.capability import GONE
+from perdure.errors import Disconnected
 
 log = logging.getLogger("perdure")
 
@@ -29,6 +32,10 @@ class Owner(Protocol):
     @property
     def registry(self) -> Registry | None:
         """The exception classes that arrive as themselves."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no code of it runs any more."""
 
     def start_call(
         self, future: Call, method: str, run: Callable[[], Awaitable[Any]], size_bytes: int, context: Context
@@ -47,14 +54,18 @@ class Owner(Protocol):
     def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
         """Run *run*, which nobody awaits; what it raises is logged."""
 
-    def hold(self) -> None:
-        """Hear that a target was handed out: while one is, the owner counts as busy (RPC-23)."""
+    def retain(self, *, lent: bool = False) -> None:
+        """
+        Hear that somebody depends on it from now on, and that it counts as busy for so long (RPC-23).
 
-    def let_go(self) -> None:
-        """Hear that the last stub of one delivery of a target is gone."""
+        *lent*: it is a stub in the arguments of a call that the owner made.
+        """
+
+    def let_go(self, *, lent: bool = False) -> None:
+        """Hear that what `retain` told of is over."""
 
     def when_broken(self, callback: Callable[[BaseException], object]) -> None:
-        """Call *callback* once no code of this owner runs any more."""
+        """Call *callback* with the reason, once, when no code of it runs any more; it must not fail."""
 
 
 def current_owner(registry: Registry | None) -> Owner:
@@ -90,6 +101,7 @@ class LoopOwner:
     """The code around a runtime: what runs on its loop and is neither of an object nor of a worker."""
 
     __slots__ = ("loop", "registry")
+    is_gone = False
 
     def __init__(self, registry: Registry | None) -> None:
         self.loop = asyncio.get_running_loop()
@@ -103,14 +115,88 @@ class LoopOwner:
     def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
         start(_dispose(method, run), self.loop, context)
 
-    def hold(self) -> None:
+    def retain(self, *, lent: bool = False) -> None:
         """It is there as long as the loop is."""
 
-    def let_go(self) -> None:
+    def let_go(self, *, lent: bool = False) -> None:
         """It is there as long as the loop is."""
 
     def when_broken(self, callback: Callable[[BaseException], object]) -> None:
         """It never is."""
+
+
+class Invocation:
+    """
+    One run of a worker: an event, or a call from inside.
+
+    It is over when nobody holds it: not its handler, no background work, no stub of a target that it returned
+    (RPC-22, RPC-23). Code that it lent to others is gone then, with the calls of it that are under way.
+    """
+
+    __slots__ = ("_calls", "_holds", "_watchers", "is_gone", "loop", "registry")
+
+    def __init__(self, registry: Registry | None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.registry = registry
+        self.is_gone = False
+        self._holds = 1
+        self._calls: dict[asyncio.Task[None], Call] = {}
+        self._watchers: list[Callable[[BaseException], object]] = []
+
+    def start_call(
+        self, future: Call, method: str, run: Callable[[], Awaitable[Any]], size_bytes: int, context: Context
+    ) -> None:
+        if self.is_gone:
+            future.set_exception(Disconnected(GONE))
+            return
+        task = start(settle(future, run, self.registry), self.loop, context)
+        self._calls[task] = future
+        task.add_done_callback(lambda task: self._calls.pop(task, None))
+
+    def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
+        if not self.is_gone:
+            start(_dispose(method, run), self.loop, context)
+
+    def retain(self, *, lent: bool = False) -> None:
+        if not lent:
+            self._holds += 1
+
+    def let_go(self, *, lent: bool = False) -> None:
+        if lent:
+            return
+        self._holds -= 1
+        if not self._holds:
+            self._end()
+
+    def when_broken(self, callback: Callable[[BaseException], object]) -> None:
+        if self.is_gone:
+            callback(Disconnected(GONE))
+        else:
+            self._watchers.append(callback)
+
+    def let_go_soon(self) -> None:
+        """Let go in a step of the loop: for finalizers, which run in any line of any thread."""
+        run_soon(self.loop, self.let_go)
+
+    def _end(self) -> None:
+        self.is_gone = True
+        calls, self._calls = self._calls, {}
+        for task, future in calls.items():
+            if not future.done():
+                future.set_exception(Disconnected(GONE))
+            task.cancel()
+        for callback in self._watchers:
+            callback(Disconnected(GONE))
+        self._watchers.clear()
+
+
+def run_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    """Run *function* in a step of *loop*; for finalizers: Python collects garbage in any line, of any thread."""
+    with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+        if asyncio._get_running_loop() is loop:
+            loop.call_soon(function)
+        else:
+            loop.call_soon_threadsafe(function)
 
 
 _running: set[asyncio.Task[None]] = set()

@@ -16,7 +16,7 @@ from perdure._base.values import copy, copy_call, copy_exception
 from perdure._rpc.capability import Capability, OnBroken, Path
 from perdure._rpc.crossing import Arguments, Crossing, dispose
 from perdure._rpc.reach import not_callable, walk
-from perdure._rpc.stub import RpcProperty, RpcStub
+from perdure._rpc.stub import RpcProperty, RpcStub, Stub
 from perdure.errors import Disconnected, PerdureError
 
 DISPOSED_PROMISE: Final = "RPC promise used after being disposed."
@@ -146,7 +146,7 @@ class PromiseCapability(Capability):
 def call_value(value: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
     """Call what is at *path* in *value*, a result: that can only be a stub in it."""
     found, rest = walk(value, path)
-    if isinstance(found, RpcStub):
+    if isinstance(found, Stub):
         return found._capability.call(rest, args, kwargs)
     raise not_callable(path)
 
@@ -155,7 +155,7 @@ def get_value(value: Any, path: Path) -> RpcPromise:
     """Read what is at *path* in *value*, a result."""
     found, rest = walk(value, path)
     if rest:
-        return cast(RpcStub, found)._capability.get(rest)
+        return cast(Stub, found)._capability.get(rest)
     promise = RpcPromise(loop=asyncio.get_running_loop())
     promise.set_result(copy(found, cross=Crossing()))
     return promise

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from perdure._base.awaitables import finish
 from perdure._base.shapes import shape_of
 from perdure._rpc.capability import Path
-from perdure._rpc.stub import RpcStub
+from perdure._rpc.stub import Stub
 from perdure._rpc.target import RpcTarget
 
 FUNCTIONS: Final = frozenset(
@@ -86,10 +86,10 @@ def is_declared(cls: Hashable) -> bool:
     return any(BASE_MARK in base.__dict__ for base in cast(type, cls).__mro__)
 
 
-def is_receiver(value: Any) -> bool:
-    """Whether *value*'s class says what can be reached of it."""
-    cls: Any = type(value)
-    return is_declared(cls)
+def is_instance(root: Any) -> bool:
+    """Whether *root*, of a handle, is an instance of a class with members, not a dict or function."""
+    kind = type(root)
+    return kind is not dict and kind not in FUNCTIONS
 
 
 def call(instance: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -117,26 +117,26 @@ def read(instance: Any, name: str) -> Any:
 
 def call_path(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call what is at *path* from *root*, a target; what this returns may be awaitable."""
-    if len(path) == 1 and is_receiver(root):
+    if len(path) == 1 and is_instance(root):
         return call(root, cast(str, path[0]), args, kwargs)
     return _call_along(root, path, args, kwargs)
 
 
 def read_path(root: Any, path: Path) -> Any:
     """Read what is at *path* from *root*, a target; what this returns may be awaitable."""
-    if len(path) == 1 and is_receiver(root):
+    if len(path) == 1 and is_instance(root):
         return read(root, cast(str, path[0]))
     return _read_along(root, path)
 
 
 async def _call_along(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     holder, rest = await _along(root, path[:-1])
-    if isinstance(holder, RpcStub):
+    if isinstance(holder, Stub):
         return await holder._capability.call((*rest, *path[-1:]), args, kwargs)
-    if path and (isinstance(holder, RpcTarget) or (holder is root and is_receiver(root))):
+    if path and (isinstance(holder, RpcTarget) or (holder is root and is_instance(root))):
         return await finish(call(holder, str(path[-1]), args, kwargs))
-    found = member(holder, path[-1]) if path else root
-    if isinstance(found, RpcStub):
+    found = member(holder, path[-1], path[-2] if len(path) > 1 else None) if path else root
+    if isinstance(found, Stub):
         return await found._capability.call((), args, kwargs)
     if type(found) not in FUNCTIONS:
         raise not_callable(path)
@@ -150,25 +150,34 @@ async def _read_along(root: Any, path: Path) -> Any:
 
 async def _along(value: Any, path: Path) -> tuple[Any, Path]:
     """Follow *path*, awaiting what a property gives; a rest is left when that leads to a stub."""
-    is_root = True
-    while path and not isinstance(value, RpcStub):
-        value = read(value, str(path[0])) if is_root and is_receiver(value) else member(value, path[0])
-        value = await finish(value)
-        path = path[1:]
-        is_root = False
+    if path and not isinstance(value, Stub) and is_instance(value):
+        value = await finish(read(value, str(path[0])))
+        came_by, path = path[0], path[1:]
+    else:
+        came_by = None
+    while path and not isinstance(value, Stub):
+        value = await finish(member(value, path[0], came_by))
+        came_by, path = path[0], path[1:]
     return value, path
 
 
 def walk(value: Any, path: Path) -> tuple[Any, Path]:
     """Follow *path* in *value*, a result; a rest is left when that leads to a stub."""
-    while path and not isinstance(value, RpcStub):
-        value = member(value, path[0])
-        path = path[1:]
+    came_by = None
+    while path and not isinstance(value, Stub):
+        value = member(value, path[0], came_by)
+        came_by, path = path[0], path[1:]
     return value, path
 
 
-def member(holder: Any, name: str | int) -> Any:
-    """Return what *holder*, a value or a target, has by *name*; a TypeError of the caller's if it is nothing."""
+def member(holder: Any, name: str | int, came_by: str | int | None = None) -> Any:
+    """
+    Return what *holder*, a value or a target, has by *name*.
+
+    Raises:
+        TypeError: it has nothing by that name; or, then it tells of *came_by*, the name that led to *holder*,
+            *holder* is nothing that has names.
+    """
     kind = type(holder)
     if isinstance(holder, RpcTarget):
         return read(holder, str(name))
@@ -178,12 +187,14 @@ def member(holder: Any, name: str | int) -> Any:
     elif kind is list or kind is tuple:
         if type(name) is int and 0 <= name < len(holder):
             return holder[name]
-    elif type(name) is str and not name.startswith("_"):
-        if kind is types.FunctionType:
-            if name in holder.__dict__:
-                return holder.__dict__[name]
-        elif (shape := shape_of(kind)) is not None and name in shape.field_names():
-            return getattr(holder, name)
+    elif kind is types.FunctionType:
+        if type(name) is str and not name.startswith("_") and name in holder.__dict__:
+            return holder.__dict__[name]
+    elif (shape := shape_of(kind)) is not None and shape.field_names():
+        if name in shape.field_names():
+            return getattr(holder, str(name))
+    elif kind not in FUNCTIONS and came_by is not None:
+        name = came_by
     raise TypeError(NO_METHOD.format(name=name))
 
 

@@ -7,7 +7,7 @@ asks the capability.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from perdure._base import limits
 from perdure._rpc.capability import Capability, OnBroken, Path
@@ -15,31 +15,14 @@ from perdure._rpc.capability import Capability, OnBroken, Path
 if TYPE_CHECKING:
     from perdure._rpc.promise import RpcPromise
 
-_Self = TypeVar("_Self", bound="RpcStub")
-
 PATH_TOO_DEEP: Final = f"RPC pipelined property path is too deep (max {limits.RPC_PATH_MAX})."
 
 
-class RpcStub:
-    """
-    A handle to something that lives elsewhere: a target, a function, an object, a service.
+class Stub:
+    """A handle to something that lives elsewhere; any attribute is a method or property of it."""
 
-    Any attribute is a method or property of it: `await stub.method(...)`, `await stub.prop`. A name that the stub
-    has itself, or that is no identifier, is reached as an item: `stub["dup"]`. A stub of a function is called.
-
-    The target may be told when its last stub is gone: leave the stub's `with` block, call `dispose()`, or drop the
-    last reference to it.
-
-    `RpcStub(value)` makes a stub of a target, a function or a dict of this process; calls through it copy as all
-    calls do (RPC-11).
-    """
-
+    __perdure_noun__ = "RpcStub"
     _capability: Capability
-
-    def __init__(self, value: Any) -> None:
-        from perdure._rpc.local import wrap  # it builds on this module
-
-        self.__dict__["_capability"] = wrap(value)
 
     def __getattr__(self, name: str) -> RpcProperty:
         if name[:2] == "__":
@@ -49,18 +32,44 @@ class RpcStub:
     def __getitem__(self, name: str | int) -> RpcProperty:
         return RpcProperty(self._capability, (name,))
 
+    def __perdure_cross__(self, crossing: Any) -> Any:
+        return crossing.pass_on(self)
+
+    def __repr__(self) -> str:
+        return f"<stub of {self._capability.describe()}>"
+
+
+class RpcStub(Stub):
+    """
+    A handle to a target, a function, or whatever else was passed by reference.
+
+    Any attribute is a method or property of it: `await stub.method(...)`, `await stub.prop`. A name that the stub
+    has itself, or that is no identifier, is reached as an item: `stub["on_broken"]`. A stub of a function is called.
+
+    The target may be told when its last stub is gone: leave the stub's `with` block, call `dispose()`, or drop the
+    last reference to it.
+
+    `RpcStub(value)` makes a stub of a target, a function or a dict of this process; calls through it copy as all
+    calls do (RPC-11).
+    """
+
+    def __init__(self, value: Any) -> None:
+        from perdure._rpc.local import wrap  # it builds on this module
+
+        self.__dict__["_capability"] = wrap(value)
+
     def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
         return self._capability.call((), args, kwargs)
 
-    def dup(self: _Self) -> _Self:
+    def dup(self) -> RpcStub:
         """Return another stub of the same target, which is let go when all of them are disposed (RPC-16)."""
-        return stub_of(self._capability.dup(), type(self))
+        return stub_of(self._capability.dup())
 
     def dispose(self) -> None:
         """Give the stub up; later calls through it fail (RPC-17)."""
         self._capability.dispose()
 
-    def __enter__(self: _Self) -> _Self:
+    def __enter__(self) -> RpcStub:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -70,16 +79,10 @@ class RpcStub:
         """Call `callback(error)` when the target is lost: its object was reset, its worker's request is over."""
         self._capability.on_broken(callback)
 
-    def __perdure_cross__(self, crossing: Any) -> Any:
-        return crossing.pass_on(self)
 
-    def __repr__(self) -> str:
-        return f"<stub of {self._capability.describe()}>"
-
-
-def stub_of(capability: Capability, cls: type[_Self] = RpcStub) -> _Self:  # type: ignore[assignment]
+def stub_of(capability: Capability) -> RpcStub:
     """Return a stub that holds *capability*, and disposes it when it is disposed or dropped."""
-    stub = cls.__new__(cls)
+    stub = RpcStub.__new__(RpcStub)
     stub.__dict__["_capability"] = capability
     return stub
 
@@ -90,8 +93,6 @@ class RpcProperty:
     __slots__ = ("_capability", "_path")
 
     def __init__(self, capability: Capability, path: Path) -> None:
-        if len(path) > limits.RPC_PATH_MAX:
-            raise TypeError(PATH_TOO_DEEP)
         self._capability = capability
         self._path = path
 
@@ -104,9 +105,11 @@ class RpcProperty:
     def __getattr__(self, name: str) -> RpcProperty:
         if name[:2] == "__":
             raise AttributeError(name)
-        return RpcProperty(self._capability, (*self._path, name))
+        return self[name]
 
     def __getitem__(self, name: str | int) -> RpcProperty:
+        if len(self._path) >= limits.RPC_PATH_MAX:
+            raise TypeError(PATH_TOO_DEEP)
         return RpcProperty(self._capability, (*self._path, name))
 
     def __repr__(self) -> str:

@@ -42,6 +42,9 @@ class Headers:
                 raise TypeError(f"headers must be (name, value) pairs; got {pair!r}") from None
             self.append(name, value)
 
+    def __perdure_cross__(self, crossing: Any) -> Headers:
+        return self.copy()
+
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the value of *name*, several joined with a comma, or *default*."""
         lowered = name.lower()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from perdure._base.current import current
 from perdure._web.body import Body, BodyInit
 from perdure._web.headers import Headers, HeadersInit
 from perdure._web.message import Message, take_body
+from perdure._web.relay import relay
 from perdure._web.url import normalise
 
 STANDARD_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -89,6 +92,11 @@ class Request(Message):
     def method(self) -> str:
         """The method, for instance "GET"."""
         return self._method
+
+    def __perdure_cross__(self, crossing: Any) -> Request:
+        sent = copy_request(self)
+        relay(sent, current.get(), asyncio.get_running_loop())
+        return sent
 
     @property
     def url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 import msgspec
 
+from perdure._base.current import current
+from perdure._base.refusal import refuse
 from perdure._web.body import Body, BodyInit
 from perdure._web.headers import Headers, HeadersInit
 from perdure._web.message import Message, take_body
+from perdure._web.relay import relay
 from perdure._web.url import normalise
 
 if TYPE_CHECKING:
@@ -109,6 +113,13 @@ class Response(Message):
         if status not in REDIRECT_STATUSES:
             raise ValueError(f"{status} is not a redirect status code.")
         return cls(None, status=status, headers={"location": normalise(url)})
+
+    def __perdure_cross__(self, crossing: Any) -> Response:
+        if self._websocket is not None:
+            raise refuse(self._websocket)
+        sent = copy_response(self)
+        relay(sent, current.get(), asyncio.get_running_loop())
+        return sent
 
     @property
     def status(self) -> int:

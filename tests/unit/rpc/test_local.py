@@ -153,6 +153,7 @@ async def test_calling_what_is_no_function_names_the_path():
         await RpcStub(Node()).info.deep.list()
 
 
+@pytest.mark.rows("RPC-07")
 async def test_a_path_has_at_most_64_names():
     """RPC-07."""
     step = RpcStub(Node()).a
@@ -227,6 +228,7 @@ async def test_what_is_set_on_a_function_is_reached():
     assert await stub.answer == 42
 
 
+@pytest.mark.rows("RPC-11")
 @pytest.mark.parametrize("value", [Node, Point(1, 2), 5, [1], None])
 async def test_a_stub_is_made_of_targets_functions_and_dicts_only(value):
     """RPC-11."""
@@ -267,6 +269,7 @@ async def test_the_callee_keeps_a_dup():
     assert await stub.use_kept() == "called kept"
 
 
+@pytest.mark.rows("RPC-20")
 async def test_the_caller_keeps_its_own_stub():
     """Stubs in parameters are duplicated (RPC-20)."""
     log = []
@@ -277,6 +280,7 @@ async def test_the_caller_keeps_its_own_stub():
     assert log == []
 
 
+@pytest.mark.rows("RPC-20")
 async def test_a_stub_in_a_result_is_the_callers_alone():
     """Stubs in results always transfer (RPC-20)."""
     stub = RpcStub(Node())
@@ -293,6 +297,7 @@ async def test_an_argument_can_be_given_back():
     assert await back(1) == 2
 
 
+@pytest.mark.rows("RPC-16")
 async def test_the_disposer_runs_when_the_last_stub_is_disposed():
     """RPC-16, RPC-21."""
     log = []
@@ -343,6 +348,7 @@ async def test_each_delivery_of_a_target_is_disposed_by_itself():
     assert log == ["mine is gone", "mine is gone"]
 
 
+@pytest.mark.rows("RPC-17")
 async def test_with_disposes_at_the_end_of_the_block():
     """RPC-17."""
     with RpcStub(Node("a")) as stub:
@@ -351,6 +357,7 @@ async def test_with_disposes_at_the_end_of_the_block():
         await stub.where()
 
 
+@pytest.mark.rows("RPC-18")
 async def test_dispose_of_a_value_disposes_all_stubs_in_it():
     """RPC-18."""
     info = await RpcStub(Node()).info
@@ -359,6 +366,7 @@ async def test_dispose_of_a_value_disposes_all_stubs_in_it():
         await info["deep"]["double"](1)
 
 
+@pytest.mark.rows("RPC-17")
 async def test_disposing_a_promise_disposes_its_result():
     """RPC-17."""
     log = []

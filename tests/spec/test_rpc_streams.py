@@ -1,0 +1,160 @@
+"""Async generators over calls: RPC-13."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.held_disk import HeldDisk
+from support.inside import an_object, attempt, inside, live_of, until
+
+from perdure import DataCloneError, DurableObject, ObjectReset
+
+
+class Source(DurableObject):
+    def __init__(self, ctx, env):
+        super().__init__(ctx, env)
+        self.made = 0
+        self.closed = False
+
+    async def count(self, to):
+        try:
+            for n in range(to):
+                self.made += 1
+                yield {"n": n}
+        finally:
+            self.closed = True
+
+    async def writes(self):
+        self.ctx.storage.kv.put("k", 1)
+        yield "written"
+
+    async def fails(self):
+        yield 1
+        raise ValueError("in the middle")
+
+    async def functions(self):
+        for n in range(2):
+            yield lambda n=n: n
+
+    async def bad(self):
+        yield object()
+
+    def sync(self):
+        return (n for n in range(2))
+
+    async def sum(self, numbers):
+        return sum([n async for n in numbers])
+
+    def through(self, items):
+        return items
+
+    def hidden(self):
+        return {"deep": [self.count(2)]}
+
+    def abort(self):
+        self.ctx.abort("reset")
+
+
+@pytest.mark.rows("RPC-13")
+async def test_a_generator_arrives_as_a_stream():
+    async with an_object(Source) as stub:
+        assert [item async for item in await stub.count(3)] == [{"n": 0}, {"n": 1}, {"n": 2}]
+        assert [item async for item in (await stub.hidden())["deep"][0]] == [{"n": 0}, {"n": 1}]
+
+
+@pytest.mark.rows("RPC-13")
+async def test_nothing_is_made_before_it_is_asked_for():
+    """Flow control: the reader's pace is the maker's."""
+    async with an_object(Source) as stub:
+        stream = await stub.count(1000)
+        await asyncio.sleep(0.01)
+        assert live_of(stub).instance.made == 0
+        assert await anext(stream) == {"n": 0}
+        await asyncio.sleep(0.01)
+        assert live_of(stub).instance.made == 1
+
+
+@pytest.mark.rows("RPC-13")
+@pytest.mark.parametrize("how", ["aclose", "dispose", "drop", "with"])
+async def test_a_reader_that_goes_ends_the_maker(how):
+    """Its `finally` blocks run, and the object may go idle."""
+    async with an_object(Source) as stub:
+        stream = await stub.count(1000)
+        await anext(stream)
+        match how:
+            case "aclose":
+                await stream.aclose()
+            case "dispose":
+                stream.dispose()
+            case "with":
+                async with stream:
+                    pass
+        del stream
+        live = live_of(stub)
+        await until(lambda: live.instance.closed)
+        await until(lambda: live.is_idle)
+
+
+@pytest.mark.rows("RPC-13")
+async def test_an_item_waits_for_the_writes_before_it():
+    disk = HeldDisk()
+    async with an_object(Source, disk=disk) as stub:
+        stream = await stub.writes()
+        with disk.held():
+            item = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0.02)
+            assert not item.done()
+        assert await item == "written"
+
+
+@pytest.mark.rows("RPC-13")
+async def test_an_error_of_the_maker_is_the_readers():
+    async with an_object(Source) as stub:
+        stream = await stub.fails()
+        assert await anext(stream) == 1
+        error = await attempt(anext(stream))
+        assert (type(error), str(error), error.remote) == (ValueError, "in the middle", True)
+        bad = await stub.bad()
+        assert isinstance(await attempt(anext(bad)), DataCloneError)
+
+
+@pytest.mark.rows("RPC-13")
+async def test_items_cross_as_results_do():
+    async with an_object(Source) as stub:
+        assert [await function() async for function in await stub.functions()] == [0, 1]
+
+
+@pytest.mark.rows("RPC-13")
+async def test_a_generator_is_an_argument_too():
+    async def numbers():
+        yield 1
+        yield 2
+
+    async with an_object(Source) as stub:
+        assert await stub.sum(numbers()) == 3
+        assert [n async for n in await stub.through(numbers())] == [1, 2]
+
+
+@pytest.mark.rows("RPC-13")
+async def test_a_reset_breaks_a_stream():
+    async with an_object(Source) as stub:
+        stream = await stub.count(1000)
+        await anext(stream)
+        await attempt(stub.abort())
+        assert isinstance(await attempt(anext(stream)), ObjectReset)
+
+
+@pytest.mark.rows("RPC-08")
+async def test_a_plain_generator_does_not_cross():
+    async with an_object(Source) as stub:
+        with pytest.raises(DataCloneError, match="generator"):
+            await stub.sync()
+
+
+async def test_a_stream_keeps_its_object():
+    async with an_object(Source) as stub:
+        stream = await stub.count(2)
+        assert not live_of(stub).is_idle
+        assert await inside(stub, lambda source: source.made) == 0
+        await stream.aclose()
