@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from support.clock import ManualClock
+from support.held_disk import HeldDisk
 from support.inside import Plain, an_object, attempt, begin, inside, live_of, until
 from support.loops import on_both_loops
 
@@ -413,10 +414,14 @@ async def test_a_failing_section_resets_the_object():
 
         await room.ctx.block_concurrency_while(section)
 
-    async with Runtime(objects=[Room]) as rt:
+    disk = HeldDisk()
+    async with Runtime(objects=[Room], disk=disk) as rt:
         stub = rt.env.ROOM.get_by_name("x")
-        calls = [begin(stub, work), stub.note("waits"), stub.two_steps("t")]
-        errors = await asyncio.gather(*calls, return_exceptions=True)
+        with (
+            disk.held()
+        ):  # a fast disk would confirm the first turn, and let answers out, before the section fails
+            calls = [begin(stub, work), stub.note("waits"), stub.two_steps("t")]
+            errors = await asyncio.gather(*calls, return_exceptions=True)
         assert [str(error) for error in errors] == ["from the section"] * 3
         assert all(type(error) is ValueError and error.durable_object_reset for error in errors)
         again = rt.env.ROOM.get_by_name("x")
