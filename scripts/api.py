@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import textwrap
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import perdure
+import perdure.rpc
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/reference/api.md"
@@ -40,14 +42,30 @@ SECTIONS = {
         "ObjectInfo",
     ],
     "HTTP": ["Request", "Response", "Headers", "fetch"],
+    "Calls by reference": [
+        "RpcTarget",
+        "RpcStub",
+        "rpc.RpcPromise",
+        "rpc.dispose",
+        "rpc.WritableStream",
+        "rpc.ReadableStream",
+    ],
+    "Cap'n Web": [
+        "rpc.serve",
+        "rpc.BigInt",
+        "rpc.TypedArray",
+        "rpc.Blob",
+    ],
     "From threads and sync code": ["RuntimeThread", "SyncObjects", "SyncNamespace", "SyncStub"],
     "Around objects": ["Runtime", "env", "confirmed", "value"],
     "Errors": [],
 }
+MADE = ("Runtime", "Request", "Response", "Headers")
+"""Classes that users make instances of."""
 INTRODUCTION = """\
 # API
 
-Every public name of `perdure`, from its docstring. Ids like `SQL-02` are rows of the
+Every public name of `perdure`, and of its module `rpc`, from its docstring. Ids like `SQL-02` are rows of the
 [compatibility page](../compatibility.md). This page is written by `make docs`; a test keeps it true.
 """
 
@@ -102,19 +120,21 @@ def members(cls: type) -> list[tuple[str, Any]]:
 
 def describe(name: str) -> list[str]:
     """Return the lines about one public name."""
-    thing = getattr(perdure, name)
+    thing = functools.reduce(getattr, name.split("."), perdure)
     if not inspect.isclass(thing):
         shown = signature(name, thing) if inspect.isfunction(thing) else name
         return [f"### `{name}`", "", f"```python\n{shown}\n```", "", prose(inspect.getdoc(thing) or ""), ""]
     lines = [f"### `{name}`", ""]
-    if "__init__" in vars(thing) and name in ("Runtime", "Request", "Response", "Headers"):
+    if "__init__" in vars(thing) and name in MADE:
         made = signature(name, thing.__init__, method=True).replace(" -> None", "")
         lines += [f"```python\n{made}\n```", ""]
     lines += [prose(inspect.getdoc(thing) or ""), ""]
     for member, what in members(thing):
         if isinstance(what, property):
             lines += [f"**`.{member}`** {prose(inspect.getdoc(what) or '')}", ""]
-        elif isinstance(what, (classmethod, staticmethod)) or inspect.isfunction(what):
+        elif isinstance(what, (classmethod, staticmethod)) or (
+            inspect.isfunction(what) and inspect.getdoc(what)
+        ):
             function = what.__func__ if isinstance(what, (classmethod, staticmethod)) else what
             lines += [
                 f"**`.{signature(member, function, method=True)}`**",

@@ -68,7 +68,7 @@ async def connect_websocket(
     if parts is None or parts.scheme not in ("ws", "wss") or not parts.netloc or parts.fragment:
         raise ValueError(NO_URL.format(url=url))
     offered = [protocols] if isinstance(protocols, str) else list(protocols)
-    response = await _connect(url, offered, Headers(headers))
+    response = await open_websocket(url, offered, Headers(headers))
     ws = response.websocket
     if ws is None:
         raise PerdureError(NOT_101.format(status=response.status))
@@ -80,10 +80,11 @@ async def upgrade(request: Request) -> Response:
     """Send a request for a WebSocket; the response carries it, or says why not."""
     offered = [part.strip() for part in (request.headers.get(_PROTOCOL) or "").split(",") if part.strip()]
     scheme = "wss" if request.url.startswith("https:") else "ws"
-    return await _connect(scheme + request.url[request.url.index(":") :], offered, request.headers)
+    return await open_websocket(scheme + request.url[request.url.index(":") :], offered, request.headers)
 
 
-async def _connect(url: str, protocols: list[str], headers: Headers) -> Response:
+async def open_websocket(url: str, protocols: list[str], headers: Headers) -> Response:
+    """Return the answer to a handshake, which carries the socket if the server granted it."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 

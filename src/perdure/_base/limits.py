@@ -19,6 +19,7 @@ OBJECT_NAME_VISIBLE_BYTES_MAX: Final = 1024  # NS-16, LIM-21: a longer name is n
 # --- values ------------------------------------------------------------------------------------------
 RPC_MESSAGE_BYTES_MAX: Final = 32 * MIB  # RPC-15, LIM-09
 RPC_PATH_MAX: Final = 64  # RPC-07: names from a target on
+RPC_MAP_STEPS_MAX: Final = 100_000  # calls and reads of one map(), over all items
 VALUE_DEPTH_MAX: Final = 10_000  # a nested value deeper than this is refused, not a crash
 NAMES_CACHED_MAX: Final = 10_000  # ids of names, remembered for each namespace
 LIST_LIMIT_MAX: Final = 2**63 - 1
@@ -92,6 +93,7 @@ CAPNWEB_BIGINT_DIGITS_MAX: Final = 16_384
 CAPNWEB_STUBS_MAX: Final = 10_000  # open at a time in one session, in each direction
 CAPNWEB_RESULTS_MAX: Final = 65_536  # calls of a peer that are under way, or whose results it has not let go
 CAPNWEB_CALLS_BYTES_MAX: Final = 128 * MIB  # of calls of a peer that are under way
+CAPNWEB_BATCH_UNITS_MAX: Final = 64 * MIB  # of all answers of one request
 CAPNWEB_CHUNK_BYTES: Final = 64 * KIB  # of a blob or a body in one message
 CAPNWEB_WINDOW_BYTES: Final = 1 * MIB  # of a stream that are sent and not yet taken
 

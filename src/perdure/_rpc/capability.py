@@ -16,6 +16,7 @@ from perdure._base.values import copy_exception
 
 if TYPE_CHECKING:
     from perdure._rpc.promise import RpcPromise
+    from perdure._rpc.recipe import Recipe
 
 Path: TypeAlias = tuple[str | int, ...]
 """Names of members, keys of dicts and indexes of lists, from the target on; () is the target itself."""
@@ -43,6 +44,12 @@ class Capability(ABC):
     @abstractmethod
     def get(self, path: Path) -> RpcPromise:
         """Read what is at *path* (RPC-05)."""
+
+    def map(self, path: Path, recipe: Recipe) -> RpcPromise:
+        """Carry out *recipe* on what is at *path*, or on each of its items if it is a list."""
+        from perdure._rpc.recipe import apply_to  # it builds on this module
+
+        return apply_to(self.get(path), recipe)
 
     @abstractmethod
     def dup(self) -> Capability:

@@ -77,14 +77,11 @@ def current_owner(registry: Registry | None) -> Owner:
 def leave(send: Callable[[], object], future: Call) -> None:
     """Call *send* when what the running code wrote so far is durable (RPC-24); if it never is, cancel *future*."""
     live = current.get()
-    if live is None:
-        send()
-        return
-    if live.broken is not None:
+    if live is not None and live.broken is not None:
         future.cancel()  # nothing leaves an object that was reset (GATE-09)
         return
-    store = live.used_store
-    if store is None or store.gate.is_open:
+    gate = closed_gate()
+    if gate is None:
         send()
         return
 
@@ -94,7 +91,14 @@ def leave(send: Callable[[], object], future: Call) -> None:
         else:
             future.cancel()  # the caller is being reset: nobody waits any more
 
-    store.gate.when(store.gate.issued, let_out)
+    gate.when(gate.issued, let_out)
+
+
+def closed_gate() -> Any:
+    """Return the output gate that the running code has to wait for; None if it may speak at once."""
+    live = current.get()
+    store = None if live is None else live.used_store
+    return None if store is None or store.gate.is_open else store.gate
 
 
 class LoopOwner:

@@ -82,7 +82,16 @@ class RpcPromise(Call):
         return RpcProperty(self._onward(), (name,))
 
     def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
-        return self._onward().call((), args, kwargs)
+        return RpcProperty(self._onward(), ())(*args, **kwargs)
+
+    def map(self, function: Callable[[Any], Any]) -> RpcPromise:
+        """
+        Do what *function* says with the result, or with each of its items if it is a list, where the result is.
+
+        *function* is called once, at once, with a promise that stands for the item; it may call, read and put
+        together, not await: `await stub.rooms().map(lambda room: room.name)`. None stays None.
+        """
+        return RpcProperty(self._onward(), ()).map(function)
 
     def dispose(self) -> None:
         """Give the result up: the stubs in it are disposed as soon as it is there (RPC-17)."""

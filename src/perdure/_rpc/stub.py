@@ -6,8 +6,8 @@ asks the capability.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from perdure._base import limits
 from perdure._rpc.capability import Capability, OnBroken, Path
@@ -59,6 +59,8 @@ class RpcStub(Stub):
         self.__dict__["_capability"] = wrap(value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        if interceptor is not None:
+            return interceptor.call(self._capability, (), args, kwargs)
         return self._capability.call((), args, kwargs)
 
     def dup(self) -> RpcStub:
@@ -79,6 +81,10 @@ class RpcStub(Stub):
         """Call `callback(error)` when the target is lost: its object was reset, its worker's request is over."""
         self._capability.on_broken(callback)
 
+    def map(self, function: Callable[[Any], Any]) -> RpcPromise:
+        """Do what *function* says with the target; see `RpcPromise.map`."""
+        return _map(self._capability, (), function)
+
 
 def stub_of(capability: Capability) -> RpcStub:
     """Return a stub that holds *capability*, and disposes it when it is disposed or dropped."""
@@ -97,6 +103,8 @@ class RpcProperty:
         self._path = path
 
     def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
+        if interceptor is not None:
+            return interceptor.call(self._capability, self._path, args, kwargs)
         return self._capability.call(self._path, args, kwargs)
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -112,5 +120,27 @@ class RpcProperty:
             raise TypeError(PATH_TOO_DEEP)
         return RpcProperty(self._capability, (*self._path, name))
 
+    def map(self, function: Callable[[Any], Any]) -> RpcPromise:
+        """Do what *function* says with the property's value; see `RpcPromise.map`."""
+        return _map(self._capability, self._path, function)
+
     def __repr__(self) -> str:
         return f"<{'.'.join(map(str, self._path)) or 'all'} of {self._capability.describe()}>"
+
+
+class Interceptor(Protocol):
+    """Takes the calls that are made through stubs, in place of who is called."""
+
+    def call(
+        self, capability: Capability, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> RpcPromise: ...
+
+
+interceptor: Interceptor | None = None
+"""Whoever records the function of a `map` at this moment (`recipe.record`); it is set and reset in one step."""
+
+
+def _map(capability: Capability, path: Path, function: Callable[[Any], Any]) -> RpcPromise:
+    from perdure._rpc.recipe import map_over  # it builds on this module
+
+    return map_over(capability, path, function)

@@ -84,17 +84,24 @@ class Decoded:
     Attributes:
         root: a list that holds the value, or for a call the list of its arguments.
         slots: places in it that wait for a promise.
+        stubs: those that it brought.
     """
 
-    __slots__ = ("root", "slots")
+    __slots__ = ("root", "slots", "stubs")
 
-    def __init__(self, root: list[Any], slots: list[Slot]) -> None:
+    def __init__(self, root: list[Any]) -> None:
         self.root = root
-        self.slots = slots
+        self.slots: list[Slot] = []
+        self.stubs: list[Any] = []
 
     @property
     def value(self) -> Any:
         return self.root[0]
+
+    def let_go(self) -> None:
+        """Dispose the stubs that it brought."""
+        for stub in self.stubs:
+            stub.dispose()
 
 
 class NoImporter:
@@ -149,13 +156,13 @@ class Decoder:
         return self._list(expressions, depth)
 
     def _list(self, root: list[Any], depth: int) -> Decoded:
-        slots: list[Slot] = []
+        into = Decoded(root)
         for index, item in enumerate(root):
             if type(item) not in _AS_THEY_ARE:
-                root[index] = self._of(item, depth, slots, root, index)
-        return Decoded(root, slots)
+                root[index] = self._of(item, depth, into, root, index)
+        return into
 
-    def _of(self, given: Any, depth: int, slots: list[Slot], holder: Any, key: Any) -> Any:
+    def _of(self, given: Any, depth: int, into: Decoded, holder: Any, key: Any) -> Any:
         """Return the value of *given*, which is to stand at *key* of *holder*, so deep inside of the message."""
         kind = type(given)
         if kind is int:
@@ -167,18 +174,18 @@ class Decoder:
         if kind is dict:
             for name, item in given.items():
                 if type(item) not in _AS_THEY_ARE:
-                    given[name] = self._of(item, depth + 1, slots, given, name)
+                    given[name] = self._of(item, depth + 1, into, given, name)
             return given
         if kind is list and given:
             tag = given[0]
             if type(tag) is list and len(given) == 1:
                 for index, item in enumerate(tag):
                     if type(item) not in _AS_THEY_ARE:
-                        tag[index] = self._of(item, depth + 1, slots, tag, index)
+                        tag[index] = self._of(item, depth + 1, into, tag, index)
                 return tag
             read = _READERS.get(tag) if type(tag) is str else None
             if read is not None:
-                return read(self, given, depth, slots, holder, key)
+                return read(self, given, depth, into, holder, key)
         if kind in _AS_THEY_ARE:
             return given
         raise _unknown(given)
@@ -252,7 +259,7 @@ class Decoder:
             raise _unknown(given)
         return _checked(Headers, _pairs(given[1]))
 
-    def _request(self, given: list[Any], depth: int, slots: list[Slot], holder: Any, key: Any) -> Request:
+    def _request(self, given: list[Any], depth: int, into: Decoded, holder: Any, key: Any) -> Request:
         if len(given) != 3 or type(given[1]) is not str or type(given[2]) is not dict:
             raise _unknown(given)
         init = given[2]
@@ -265,7 +272,7 @@ class Decoder:
             redirect="manual" if init.get("redirect") in ("manual", "error") else "follow",
         )
 
-    def _response(self, given: list[Any], depth: int, slots: list[Slot], holder: Any, key: Any) -> Response:
+    def _response(self, given: list[Any], depth: int, into: Decoded, holder: Any, key: Any) -> Response:
         if len(given) != 3 or type(given[2]) is not dict:
             raise _unknown(given)
         init = given[2]
@@ -282,21 +289,23 @@ class Decoder:
         )
 
     def _body(self, given: Any, depth: int, what: str) -> Any:
-        slots: list[Slot] = []
-        body = None if given is None else self._of(given, depth + 1, slots, None, None)
+        into = Decoded([])
+        body = None if given is None else self._of(given, depth + 1, into, None, None)
         is_stream = type(given) is list and given[:1] == ["readable"]
-        if slots or not (body is None or isinstance(body, (str, bytes)) or is_stream):
+        if into.slots or not (body is None or isinstance(body, (str, bytes)) or is_stream):
             raise ProtocolError(BAD_BODY.format(what=what))
         return body
 
     # --- what is elsewhere ----------------------------------------------------------------------------
 
-    def _reach(self, given: list[Any], depth: int, slots: list[Slot], holder: Any, key: Any) -> Any:
+    def _reach(self, given: list[Any], depth: int, into: Decoded, holder: Any, key: Any) -> Any:
         id, path, args = self.call(given, depth)
         waits = given[0] == "pipeline"
         found = self._importer.reach(id, path, args, waits)
         if waits:
-            slots.append(Slot(holder, key, found))
+            into.slots.append(Slot(holder, key, found))
+        else:
+            into.stubs.append(found)
         return found
 
     def call(
@@ -309,7 +318,7 @@ class Decoder:
         path = None if len(given) == 2 else _path(given[2])
         return id, path, None if len(given) < 4 else self.arguments(given[3], depth + 1)
 
-    def _remap(self, given: list[Any], depth: int, slots: list[Slot], holder: Any, key: Any) -> Any:
+    def _remap(self, given: list[Any], depth: int, into: Decoded, holder: Any, key: Any) -> Any:
         if len(given) != 5 or type(given[3]) is not list or type(given[4]) is not list:
             raise _unknown(given)
         for capture in given[3]:
@@ -317,15 +326,17 @@ class Decoder:
                 raise ProtocolError(f"unknown map capture: {shown(capture)}")
             _id(capture)
         promise = self._importer.map(_id(given), _path(given[2]), given[3], given[4])
-        slots.append(Slot(holder, key, promise))
+        into.slots.append(Slot(holder, key, promise))
         return promise
 
-    def _stub(self, given: list[Any], *_: Any) -> Any:
-        return self._importer.stub(_id(given))
+    def _stub(self, given: list[Any], depth: int, into: Decoded, *_: Any) -> Any:
+        stub = self._importer.stub(_id(given))
+        into.stubs.append(stub)
+        return stub
 
-    def _promise(self, given: list[Any], depth: int, slots: list[Slot], holder: Any, key: Any) -> Any:
+    def _promise(self, given: list[Any], depth: int, into: Decoded, holder: Any, key: Any) -> Any:
         promise = self._importer.promise(_id(given))
-        slots.append(Slot(holder, key, promise))
+        into.slots.append(Slot(holder, key, promise))
         return promise
 
     def _writable(self, given: list[Any], *_: Any) -> Any:
@@ -334,13 +345,13 @@ class Decoder:
     def _readable(self, given: list[Any], *_: Any) -> Any:
         return self._importer.readable(_id(given))
 
-    def _blob(self, given: list[Any], depth: int, slots: list[Slot], holder: Any, key: Any) -> Any:
+    def _blob(self, given: list[Any], depth: int, into: Decoded, holder: Any, key: Any) -> Any:
         if len(given) != 3 or type(given[1]) is not str:
             raise _unknown(given)
         if type(given[2]) is not list or given[2][:1] != ["readable"]:
             raise ProtocolError(BAD_BLOB)
         promise = self._importer.blob(given[1], self._importer.readable(_id(given[2])))
-        slots.append(Slot(holder, key, promise))
+        into.slots.append(Slot(holder, key, promise))
         return promise
 
 
@@ -381,8 +392,11 @@ def _id(given: list[Any]) -> int:
 
 
 def _path(given: Any) -> tuple[str | int, ...]:
-    if type(given) is not list or not all(type(part) is str or is_id(part) for part in given):
+    if type(given) is not list:
         raise _unknown(given)
+    for part in given:
+        if type(part) is not str and not is_id(part):
+            raise _unknown(given)
     return tuple(given)
 
 

@@ -1,0 +1,125 @@
+"""Incoming: what a peer's expressions refer to: our exports, what is at a path of them, things of its own. (cooperative)"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure._rpc import pipes
+from perdure._rpc.capability import Capability, Path
+from perdure._rpc.capnweb.decode import Decoded
+from perdure._rpc.capnweb.text import ProtocolError
+from perdure._rpc.exports import Export
+from perdure._rpc.imports import ImportCapability, RemotePromise
+from perdure._rpc.promise import PromiseCapability, RpcPromise, failed
+from perdure._rpc.remap import read_recipe, split_arguments
+from perdure._rpc.settling import fill, follow, settle
+from perdure._rpc.stub import RpcStub, stub_of
+
+if TYPE_CHECKING:
+    from perdure._rpc.session import Session
+
+REUSED: Final = "The peer sent a promise under an id that is in use: {id}"
+
+
+class Incoming:
+    """Makes what the messages of one session bring (`Importer`)."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    # --- of ours --------------------------------------------------------------------------------------
+
+    def reach(self, id: int, path: Path | None, args: Decoded | None, waits: bool) -> Any:
+        export = self._session.exports[id]
+        if path is not None or args is not None:
+            promise = self.call(export, path or (), args)
+            return promise if waits else stub_of(PromiseCapability(promise))
+        if not waits:
+            return stub_of(export.target().dup())
+        return export.promise or self.kept(stub_of(export.target().dup()))
+
+    def kept(self, value: Any) -> RpcPromise:
+        """Return a promise that has *value* already."""
+        promise = RpcPromise(loop=self._session.loop)
+        promise.set_result(value)
+        return promise
+
+    def call(self, export: Export, path: Path, args: Decoded | None) -> RpcPromise:
+        """Call what is at *path* of *export*, or read it if there are no arguments."""
+        target = export.target()
+        if args is None:
+            return target.get(path)
+        if not args.slots:
+            return _call(target, path, args)
+        promise = RpcPromise(loop=self._session.loop)
+        export.hold()
+
+        def go_on(error: BaseException | None) -> None:
+            if error is not None:
+                args.let_go()
+                settle(promise, None, error)
+            else:
+                _call(target, path, args).add_done_callback(partial(follow, promise))
+            export.unhold()
+
+        fill(args.slots, go_on)
+        return promise
+
+    def value(self, decoded: Decoded) -> RpcPromise:
+        """Return a promise of a value whose parts may not be there yet."""
+        if not decoded.slots:
+            return self.kept(decoded.value)
+        promise = RpcPromise(loop=self._session.loop)
+        fill(decoded.slots, lambda error: settle(promise, decoded.value, error))
+        return promise
+
+    def map(self, id: int, path: Path, captures: list[list[Any]], steps: list[Any]) -> RpcPromise:
+        session = self._session
+        target = session.exports[id].target()
+        held = [
+            stub_of(session.exports[captured].target().dup()) if kind == "import" else self.stub(captured)
+            for kind, captured in captures
+        ]
+        recipe = read_recipe(held, steps, session.registry)
+        try:
+            return target.map(path, recipe)
+        except Exception as error:
+            return failed(error)
+
+    def readable(self, id: int) -> pipes.ReadableStream:
+        return self._session.exports.take_pipe(id)
+
+    # --- of the peer's --------------------------------------------------------------------------------
+
+    def stub(self, id: int) -> RpcStub:
+        return stub_of(ImportCapability(self._session.imports.bring(id)))
+
+    def promise(self, id: int) -> RpcPromise:
+        imports = self._session.imports
+        if id in imports:
+            raise ProtocolError(REUSED.format(id=id))
+        entry = imports.bring(id)
+        promise = entry.promise = RemotePromise(loop=self._session.loop)
+        promise._pipeline = ImportCapability(entry)
+        return promise
+
+    def writable(self, id: int) -> pipes.WritableStream:
+        return pipes.writable(ImportCapability(self._session.imports.bring(id)))
+
+    def blob(self, type: str, content: pipes.ReadableStream) -> RpcPromise:
+        promise = RpcPromise(loop=self._session.loop)
+        pipes.collect(content, type, promise)
+        return promise
+
+
+def _call(target: Capability, path: Path, args: Decoded) -> RpcPromise:
+    positional, kwargs = split_arguments(args.root)
+    try:
+        return target.call(path, tuple(positional), kwargs)
+    except Exception as error:
+        return failed(error)
+    finally:
+        args.let_go()  # the callee has handles of its own, for as long as the call is under way
