@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import perdure
+import perdure.client
 import perdure.rpc
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,17 +56,20 @@ SECTIONS = {
         "rpc.BigInt",
         "rpc.TypedArray",
         "rpc.Blob",
+        "client.connect",
+        "client.connect_sync",
+        "client.SyncRpcStub",
     ],
     "From threads and sync code": ["RuntimeThread", "SyncObjects", "SyncNamespace", "SyncStub"],
     "Around objects": ["Runtime", "env", "confirmed", "value"],
     "Errors": [],
 }
-MADE = ("Runtime", "Request", "Response", "Headers")
+MADE = ("Runtime", "Request", "Response", "Headers", "client.connect", "client.connect_sync")
 """Classes that users make instances of."""
 INTRODUCTION = """\
 # API
 
-Every public name of `perdure`, and of its module `rpc`, from its docstring. Ids like `SQL-02` are rows of the
+Every public name of `perdure`, and of its modules `rpc` and `client`, from its docstring. Ids like `SQL-02` are rows of the
 [compatibility page](../compatibility.md). This page is written by `make docs`; a test keeps it true.
 """
 
