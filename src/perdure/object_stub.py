@@ -118,7 +118,7 @@ class ObjectCapability(Capability):
             for watcher in self._watchers or ():
                 live.when_broken(watcher)
         elif live.broken is not None:
-            event.future.set_exception(live.reset_for(event))
+            event.future.set_exception(for_caller(live.broken, self.space.host.registry))
             return
         live.deliver(event)
 

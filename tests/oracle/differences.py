@@ -116,6 +116,7 @@ WORKERD_INTERNAL = "workerd ends with an internal error; the text says what is w
 TELLS_VALUE = "The text also shows the value, and what can be done."
 EXPORTS = "The entrypoint is exported under the name that its class has."
 NO_COERCION = "A message that is neither text nor bytes is refused; JavaScript makes text of it."
+COUNTED = "Python disposes a stub when its last reference goes; JavaScript only when its code says so, or at the end."
 BYTES = "There is one kind of bytes, and no switch between kinds."
 
 DIFFERENCES: list[Difference] = [
@@ -406,8 +407,63 @@ DIFFERENCES: list[Difference] = [
     ),
     Difference("174-ws-worker-client", 5, BYTES, {"$": "bytes", "hex": "0102ff"}, OK),
     Difference("175-ws-protocol-and-timeout", 5, BYTES, "none", ("ok", 3)),
+    *each(
+        "113-rpc-plain-class",
+        "The text names our base class.",
+        dict.fromkeys(
+            [1, 2, 3],
+            "The receiving Durable Object does not support RPC, because its class was not declared with "
+            "`class A(DurableObject)`. In order to enable RPC, make sure your class extends `perdure.DurableObject`.",
+        ),
+        MESSAGE,
+    ),
+    *each(
+        "118-rpc-uncloneable",
+        UNKNOWN_CLASS,
+        {
+            0: unknown_class().replace("Unknown", "Plain"),
+            1: unknown_class(' (at result["deep"][0])').replace("Unknown", "Plain"),
+            12: unknown_class(" (at arguments[0])").replace("Unknown", "Plain"),
+            19: unknown_class().replace("Unknown", "DurableObjectId"),
+            20: unknown_class().replace("Unknown", "DurableObjectState"),
+        },
+        MESSAGE,
+    ),
     Difference(
-        "331-fetch-errors", 28, MISSING_ARGUMENT, missing("DurableObjectStub.fetch", "input"), INNER_MESSAGE
+        "118-rpc-uncloneable",
+        5,
+        FUNCTION,
+        "<generator A.result.<locals>.<genexpr>> could not be cloned. Send list(...) of it.",
+        MESSAGE,
+    ),
+    Difference(
+        "118-rpc-uncloneable",
+        11,
+        FUNCTION,
+        'Could not serialize object of type "list_iterator". This type does not support serialization.',
+        MESSAGE,
+    ),
+    Difference(
+        "315-rpc-ownership",
+        2,
+        WORKERD_INTERNAL,
+        "RPC stub used after being disposed.",
+        INNER_MESSAGE,
+    ),
+    Difference("315-rpc-ownership", 12, COUNTED, ["between disposed"], ("ok", 1)),
+    Difference("315-rpc-ownership", 18, COUNTED, ["result disposed"], ("ok", 1)),
+    *each(
+        "317-rpc-contexts",
+        "The text also tells which argument, and what to do.",
+        {
+            step: f'Could not serialize object of type "{kind}". This type does not support serialization. '
+            "(at arguments[0]) Await it first."
+            for step, kind in ((19, "RpcProperty"), (20, "RpcPromise"))
+        },
+        INNER_MESSAGE,
+    ),
+    Difference(
+        "331-fetch-errors", 28, MISSING_ARGUMENT, missing("ServiceStub.fetch", "input"), INNER_MESSAGE
     ),
 ]
 

@@ -73,7 +73,7 @@ def refuse(culprit: Any) -> Refused:
             return Refused(culprit, text, f"It is a subclass of {base.__name__}: send {plain}.")
     if kind.__module__ == "builtins" or isinstance(culprit, Iterator):
         return Refused(culprit, text)
-    return Refused(culprit, text, _SUPPORTED)
+    return Refused(culprit, text, getattr(kind, "__perdure_hint__", _SUPPORTED))
 
 
 def stays(culprit: Any, crossing: object) -> Any:

@@ -20,7 +20,8 @@ from perdure._rpc.target import RpcTarget
 from perdure.errors import DataCloneError, PerdureError
 
 MESSAGE_TOO_LARGE: Final = "Serialized RPC arguments or return values are limited to 32MiB, but the size of this value was: {size} bytes."
-NOT_THE_SAME: Final = "The dup() method of {cls} must return another RpcTarget, which is passed in its place; it returned {found}."
+NOT_THE_SAME: Final = "Couldn't create a stub for the RcpTarget because it has a dup() method which did not return another RpcTarget. Either remove the dup() method or make sure it returns an RpcTarget."
+"""Cloudflare's text, letter by letter."""
 
 
 class Crossing:

@@ -19,8 +19,9 @@ from perdure._rpc.crossing import Arguments, check_size, result_for
 from perdure._rpc.owner import Owner, current_owner, leave, run_soon
 from perdure._rpc.promise import RpcPromise, failed
 from perdure._rpc.reach import FUNCTIONS, call_path, read_path
+from perdure._rpc.stub import RpcStub
 from perdure._rpc.target import RpcTarget
-from perdure.errors import Disconnected, PerdureError
+from perdure.errors import PerdureError
 
 WRAPS: Final = "RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives."
 OTHER_THREAD: Final = "{what} was called from another thread than the one whose event loop it belongs to."
@@ -91,7 +92,7 @@ class LocalCapability(Capability):
         if asyncio._get_running_loop() is not owner.loop:
             raise RuntimeError(OTHER_THREAD.format(what=self.describe()))
         if owner.is_gone:
-            return failed(Disconnected(GONE))
+            return failed(PerdureError(GONE))
         promise = RpcPromise(loop=owner.loop)
         under_way = LocalCapability(export)  # the target is held until the call is over, or can never begin
 
@@ -150,6 +151,8 @@ def export(target: Any, registry: Registry | None, *, lent: bool = False) -> Cap
 
 def wrap(value: Any) -> Capability:
     """Return a handle to *value* for a stub that is made by hand (RPC-11)."""
+    if type(value) is RpcStub:
+        return value._capability.dup()
     if not isinstance(value, RpcTarget) and type(value) not in FUNCTIONS and type(value) is not dict:
         raise TypeError(WRAPS)
     return export(value, None)

@@ -18,7 +18,7 @@ from perdure._base.current import current, current_invocation
 from perdure._base.failure import for_caller, mark
 from perdure._base.registry import Registry
 from perdure._rpc.capability import GONE
-from perdure.errors import Disconnected
+from perdure.errors import PerdureError
 
 log = logging.getLogger("perdure")
 
@@ -151,7 +151,7 @@ class Invocation:
         self, future: Call, method: str, run: Callable[[], Awaitable[Any]], size_bytes: int, context: Context
     ) -> None:
         if self.is_gone:
-            future.set_exception(Disconnected(GONE))
+            future.set_exception(PerdureError(GONE))
             return
         task = start(settle(future, run, self.registry), self.loop, context)
         self._calls[task] = future
@@ -174,7 +174,7 @@ class Invocation:
 
     def when_broken(self, callback: Callable[[BaseException], object]) -> None:
         if self.is_gone:
-            callback(Disconnected(GONE))
+            callback(PerdureError(GONE))
         else:
             self._watchers.append(callback)
 
@@ -187,10 +187,10 @@ class Invocation:
         calls, self._calls = self._calls, {}
         for task, future in calls.items():
             if not future.done():
-                future.set_exception(Disconnected(GONE))
+                future.set_exception(PerdureError(GONE))
             task.cancel()
         for callback in self._watchers:
-            callback(Disconnected(GONE))
+            callback(PerdureError(GONE))
         self._watchers.clear()
 
 

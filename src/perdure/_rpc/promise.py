@@ -32,6 +32,7 @@ class RpcPromise(Call):
     has itself is reached as an item: `promise["result"]`.
     """
 
+    __perdure_hint__ = "Await it first."
     _pipeline: Capability | None = None
     """What goes on with the result before it is there, where that is not this process; set by who made the promise."""
     _waiting: list[tuple[Callable[[Any], RpcPromise], RpcPromise]] | None = None

@@ -97,6 +97,7 @@ class RpcProperty:
     """Something at a path from a target: call it, await it to read it, or go on along the path (RPC-05)."""
 
     __slots__ = ("_capability", "_path")
+    __perdure_hint__ = "Await it first."
 
     def __init__(self, capability: Capability, path: Path) -> None:
         self._capability = capability
