@@ -215,14 +215,14 @@ def execute(store: Store, text: str, bindings: Sequence[Any]) -> SqlCursor:
     if store.critical is not None:
         raise store.critical
     known: list[Plan] | None = store.plans.get(text)
+    is_new = False
     if known is None:
-        return _execute_new(store, database, text, bindings)
-    return _execute_known(store, database, known, bindings)
-
-
-def _execute_known(
-    store: Store, database: Database, known: list[Plan], bindings: Sequence[Any], is_new: bool = False
-) -> SqlCursor:
+        engine = store.engine
+        known = engine.plans.get(text)
+        if known is None:
+            return _execute_new(store, database, text, bindings)
+        _remember(store.plans, text, known)
+        is_new = engine.is_metered
     if len(known) > 1:
         for plan in known[:-1]:
             _run(store, database, plan, ()).finalise()
@@ -233,11 +233,6 @@ def _execute_known(
 
 
 def _execute_new(store: Store, database: Database, text: str, bindings: Sequence[Any]) -> SqlCursor:
-    engine = store.engine
-    if (known := engine.plans.get(text)) is not None:
-        cursor = _execute_known(store, database, known, bindings, is_new=engine.is_metered)
-        _remember(store.plans, text, known)
-        return cursor
     plans: list[Plan] = []
     remaining = text
     while True:
@@ -256,7 +251,7 @@ def _execute_new(store: Store, database: Database, text: str, bindings: Sequence
         if is_last:
             _remember(store.plans, text, plans)
             if len(text) <= _SHARED_CHARS_MAX:
-                _remember(engine.plans, text, plans)
+                _remember(store.engine.plans, text, plans)
             return cursor
         while cursor.next_row() is not None:
             pass
