@@ -28,7 +28,7 @@ CONNECTIONS = (1, 64, 1_000)
 MB = 1_000_000
 SIZES = (("1 KB", 1_000, 1), ("1 MB", MB // 10, 10))
 SIZE_LARGE = ("1 GB", MB, 1_000)
-SECONDS = 2
+SECONDS = 1
 
 
 def play(bench: Bench) -> list[Row]:

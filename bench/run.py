@@ -96,7 +96,9 @@ def main() -> None:
         for name in asked.questions or QUESTIONS:
             question = importlib.import_module(name)
             say(f"{name}: {(question.__doc__ or '').strip().partition('?')[0]}?")
+            asked_s = time.monotonic()
             answers[name] = question.play(bench)
+            say(f"  {time.monotonic() - asked_s:.0f} s")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     about["load after"] = os.getloadavg()[0]
