@@ -55,7 +55,9 @@ def main() -> None:
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter turns")
     parser.add_argument(
-        "--large", action="store_true", help="growth to 1,000,000 objects and 1 GB too (10 GB, 10 minutes)"
+        "--large",
+        action="store_true",
+        help="1,000,000 objects, and one of 1 GB, too (growth: 10 GB, 10 minutes)",
     )
     parser.add_argument("--turns", type=int, help="measurements of each side (3; quick: 1)")
     parser.add_argument("--seconds", type=float, help="of each measurement (3; quick: 1)")

@@ -113,6 +113,16 @@ async def a_world(cls: type = Alarmed, data: Path | None = None, **options: Any)
         yield world
 
 
+@asynccontextmanager
+async def an_alarm(cls: type = Alarmed, *, do: Any = None, **options: Any) -> AsyncIterator[World]:
+    """Give a world whose object has an alarm in five seconds; *do* is what its handler does then."""
+    if do is not None:
+        DO["do"] = do
+    async with a_world(cls, **options) as world:
+        await world.stub.set(timedelta(seconds=5))
+        yield world
+
+
 @pytest.fixture(autouse=True)
 def _forget() -> None:
     RUNS.clear()
@@ -263,8 +273,7 @@ async def test_clearing_keeps_it_from_running() -> None:
 @pytest.mark.rows("KVA-16", "ALM-23")
 async def test_delete_all_clears_the_alarm() -> None:
     """Also one that was set in the same turn."""
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm() as world:
         await inside(world.stub, lambda one: one.ctx.storage.delete_all())
         assert await world.stub.get() is None
 
@@ -338,8 +347,7 @@ async def test_a_savepoint_takes_the_alarm_back_to_what_it_was() -> None:
 @pytest.mark.rows("TXN-13")
 async def test_clearing_in_a_transaction_that_fails_leaves_it_set() -> None:
     """An alarm that comes due meanwhile waits for the end of the transaction, and runs."""
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm() as world:
         go_on = asyncio.Event()
 
         async def closure(txn: Any) -> None:
@@ -415,8 +423,7 @@ async def test_nothing_runs_that_is_not_durable() -> None:
 @pytest.mark.rows("ALM-08")
 async def test_an_alarm_is_never_early() -> None:
     """A millisecond before its time it has not begun."""
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm() as world:
         await world.pass_(4.999)
         assert HISTORY == []
         await world.pass_(0.001)
@@ -447,8 +454,7 @@ async def test_a_handler_is_told_of_its_alarm() -> None:
         def set(self) -> None:
             self.ctx.storage.set_alarm(timedelta(seconds=5))
 
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm() as world:
         await world.pass_(6)
         assert HISTORY == [("one", AlarmInfo(0, False, moment(5)))]
     RUNS.clear()
@@ -461,8 +467,7 @@ async def test_a_handler_is_told_of_its_alarm() -> None:
 @pytest.mark.rows("ALM-10", "NS-16")
 async def test_an_alarm_wakes_its_object() -> None:
     """A new instance has the name by which the object was reached."""
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm() as world:
         await evict_durable_object(world.stub)
         await world.pass_(5)
         assert [name for name, _ in HISTORY] == ["one"]
@@ -477,9 +482,7 @@ async def test_a_running_alarm_is_none_and_then_gone() -> None:
     async def look(one: Any, info: AlarmInfo) -> None:
         seen.append(await one.get())
 
-    DO["do"] = look
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=look) as world:
         await world.pass_(5)
         assert seen == [None]
         assert await world.stub.get() is None
@@ -493,9 +496,7 @@ async def test_a_new_alarm_set_by_the_handler_is_kept() -> None:
         if len(HISTORY) < 3:
             one.set(timedelta(seconds=10))
 
-    DO["do"] = again
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=again) as world:
         for _ in range(6):
             await world.pass_(5)
         assert [info.scheduled_time for _, info in HISTORY] == [moment(5), moment(15), moment(25)]
@@ -509,9 +510,7 @@ async def test_the_same_time_set_by_the_handler_is_a_new_alarm() -> None:
         if len(HISTORY) == 1:
             one.set(info.scheduled_time)
 
-    DO["do"] = again
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=again) as world:
         await world.pass_(5)
         await world.pass_(1)
         assert [info.is_retry for _, info in HISTORY] == [False, False]
@@ -524,9 +523,7 @@ async def test_an_alarm_and_the_last_writes_of_its_handler_are_one_commit() -> N
     async def write(one: Any, info: AlarmInfo) -> None:
         one.ctx.storage.put("done", True)
 
-    DO["do"] = write
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=write) as world:
         number = live_of(world.stub).store().number
         await world.pass_(5)
         assert live_of(world.stub).store().number == number + 1
@@ -539,9 +536,7 @@ async def test_a_failed_alarm_runs_again_after_two_seconds_and_more() -> None:
     async def fail(one: Any, info: AlarmInfo) -> None:
         raise KeyError(info.retry_count)
 
-    DO["do"] = fail
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=fail) as world:
         await world.pass_(5)
         assert await world.stub.get() == moment(5)
         for retry in range(1, 4):
@@ -561,9 +556,7 @@ async def test_after_six_retries_an_alarm_is_dropped() -> None:
     async def fail(one: Any, info: AlarmInfo) -> None:
         raise KeyError
 
-    DO["do"] = fail
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=fail) as world:
         await world.pass_(5)
         for _ in range(6):
             assert await world.stub.get() == moment(5)
@@ -585,9 +578,7 @@ async def test_an_alarm_set_by_a_failed_run_runs_instead() -> None:
             await asyncio.sleep(0)
             raise KeyError
 
-    DO["do"] = fail
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=fail) as world:
         await world.pass_(5)
         assert await world.stub.get() == moment(105)
         await world.pass_(50)
@@ -602,9 +593,7 @@ async def test_clearing_between_the_tries_ends_them() -> None:
     async def fail(one: Any, info: AlarmInfo) -> None:
         raise KeyError
 
-    DO["do"] = fail
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=fail) as world:
         await world.pass_(5)
         await world.stub.clear()
         await world.pass_(1000)
@@ -625,9 +614,7 @@ async def test_an_alarm_cleared_by_its_handler_is_not_tried_again() -> None:
         await asyncio.sleep(0)
         raise KeyError
 
-    DO["do"] = fail
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=fail) as world:
         await world.pass_(5)
         await world.pass_(1000)
         assert len(HISTORY) == 1
@@ -648,8 +635,7 @@ async def test_a_constructor_that_fails_does_not_count() -> None:
                 raise KeyError("not yet")
             ctx.storage.kv.put("made", True)
 
-    async with a_world(Late) as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(Late) as world:
         await evict_durable_object(world.stub)
         await world.pass_(5)
         for _ in range(20):
@@ -667,8 +653,7 @@ async def test_a_run_whose_writes_are_lost_has_failed_and_does_not_count() -> No
 
     DO["do"] = write
     disk = FaultyDisk()
-    async with a_world(disk=disk) as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(disk=disk) as world:
         with disk.being_full():
             await world.pass_(5)
             for failures in range(1, 10):
@@ -689,9 +674,7 @@ async def test_a_run_of_fifteen_minutes_is_ended() -> None:
         if info.retry_count == 0:
             await asyncio.Event().wait()
 
-    DO["do"] = hang
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=hang) as world:
         world.clock.advance(5)
         await until(lambda: HISTORY)
         waiting = begin(world.stub, lambda one: asyncio.Event().wait())
@@ -717,9 +700,7 @@ async def test_an_aborted_alarm_runs_again() -> None:
             one.ctx.storage.put("lost", 1)
             one.ctx.abort("stop")
 
-    DO["do"] = abort
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=abort) as world:
         await world.pass_(5)
         assert await world.stub.get() == moment(5)
         await world.pass_(3)
@@ -734,9 +715,7 @@ async def test_an_abort_may_drop_the_alarm() -> None:
     async def wait(one: Any, info: AlarmInfo) -> None:
         await asyncio.Event().wait()
 
-    DO["do"] = wait
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=wait) as world:
         world.clock.advance(5)
         await until(lambda: HISTORY)
         await attempt(inside(world.stub, lambda one: one.ctx.abort("stop", retry_alarm=False)))
@@ -749,8 +728,7 @@ async def test_an_abort_may_drop_the_alarm() -> None:
 @pytest.mark.rows("CTX-10")
 async def test_an_abort_without_a_running_alarm_leaves_it() -> None:
     """It has not begun, so there is no retry to forbid."""
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm() as world:
         await attempt(inside(world.stub, lambda one: one.ctx.abort("stop", retry_alarm=False)))
         await world.pass_(5)
         assert len(HISTORY) == 1
@@ -765,9 +743,7 @@ async def test_an_alarm_that_comes_due_while_one_runs_waits() -> None:
         if len(HISTORY) == 1:
             await go_on.wait()
 
-    DO["do"] = wait
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=wait) as world:
         world.clock.advance(5)
         await until(lambda: HISTORY)
         await world.stub.set(timedelta(seconds=1))
@@ -789,9 +765,7 @@ async def test_requests_run_while_an_alarm_waits() -> None:
     async def wait(one: Any, info: AlarmInfo) -> None:
         await go_on.wait()
 
-    DO["do"] = wait
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(do=wait) as world:
         world.clock.advance(5)
         await until(lambda: HISTORY)
         assert await world.stub.get() is None
@@ -858,8 +832,7 @@ async def test_the_constructor_of_a_woken_object_sees_its_alarm() -> None:
         async def look(self) -> None:
             SEEN.append(await self.ctx.storage.get_alarm())
 
-    async with a_world(Looking) as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(Looking) as world:
         await evict_durable_object(world.stub)
         await world.pass_(5)
         assert SEEN == [None, moment(5)]
@@ -876,8 +849,7 @@ async def test_an_alarm_that_the_constructor_moves_runs_at_its_new_time(seconds:
             if "move" in DO:
                 ctx.storage.set_alarm(timedelta(seconds=seconds))
 
-    async with a_world(Moving) as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(Moving) as world:
         await evict_durable_object(world.stub)
         DO["move"] = True
         await world.pass_(7)
@@ -940,8 +912,8 @@ async def test_an_alarm_survives_a_restart(data: Path) -> None:
 
 async def test_a_command_that_opens_the_folder_runs_no_alarm(data: Path) -> None:
     """It does what it was asked; the next start runs what is due."""
-    async with a_world(data=data) as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm(data=data):
+        pass
     async with a_world(data=data, clock=ManualClock(START + 100), role="command") as world:
         assert await world.stub.get() == moment(5)
         await world.stub.set(START + 6)
@@ -1098,8 +1070,7 @@ async def test_a_clock_set_back_lets_an_alarm_wait() -> None:
 
 async def test_no_object_is_made_for_an_alarm_that_was_cleared() -> None:
     """The store alone is asked."""
-    async with a_world() as world:
-        await world.stub.set(timedelta(seconds=5))
+    async with an_alarm() as world:
         await evict_durable_object(world.stub)
         host = world.runtime._running()
         live = live_of(world.stub)

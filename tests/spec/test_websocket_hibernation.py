@@ -181,6 +181,27 @@ async def test_a_close_wakes_the_object():
         assert await inside(stub, lambda room: room.seen) == [(1000, "bye", True)]
 
 
+@pytest.mark.rows("WS-27", "ALM-10")
+async def test_an_alarm_that_wakes_the_object_reaches_its_sockets():
+    """As in a game whose rounds end while all its players only watch."""
+    clock = ManualClock()
+
+    async def alarm(self):
+        for ws in self.ctx.get_websockets():
+            ws.send("the round is over")
+
+    async with an_object(type("Game", (Room,), {"alarm": alarm}), clock=clock) as stub:
+        clients = [await connect(stub) for _ in range(2)]
+        await inside(stub, lambda room: room.ctx.storage.set_alarm(60.0 + clock.time_s()))
+        await until(lambda: live_of(stub).is_idle)
+        live = live_of(stub)
+        clock.advance(20)
+        assert live.instance is None
+        clock.advance(50)
+        for client in clients:
+            await client.gets("the round is over")
+
+
 @pytest.mark.rows("WS-24")
 async def test_the_object_knows_its_name_when_a_message_wakes_it():
     async def message(self, ws, message):

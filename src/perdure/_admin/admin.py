@@ -289,16 +289,18 @@ class Admin:
         space = self._space(operation.class_name)
         object_id, name = self._named(operation, space)
         key = space.store_key(object_id)
-        if not operation.replace and self._host.storage.catalog.get(key) is not None:
+        row = self._host.storage.catalog.get(key)
+        if not operation.replace and row is not None:
             raise refused(
                 EXISTS,
                 f"{space.class_name} has an object {operation.id if name is None else name!r} already",
                 help="--yes replaces all that it stores",
             )
+        if name is None and row is not None:
+            name = row.name  # its alarm shall wake it under that
         try:
-            return {
-                "size_bytes": await import_store(self._host.storage, key, operation.path, name=visible(name))
-            }
+            size_bytes = await import_store(self._host.storage, key, operation.path, name=visible(name))
+            return {"size_bytes": size_bytes}
         except StorageError as error:
             raise refused("object/not-importable", str(error)) from None
         except OSError as error:

@@ -31,9 +31,15 @@ class Entry(NamedTuple):
 
 
 class Agenda:
-    """A heap with one valid entry for each key; what was replaced stays in it until it comes up."""
+    """
+    A heap with one valid entry for each key; what was replaced stays in it until it comes up.
+
+    Attributes:
+        fresh: how many of its entries have not failed.
+    """
 
     def __init__(self) -> None:
+        self.fresh = 0
         self._entries: dict[bytes, Entry] = {}
         self._heap: list[tuple[int, bytes]] = []
 
@@ -45,14 +51,17 @@ class Agenda:
 
     def put(self, entry: Entry) -> None:
         """Add the entry, in place of what was there for its key."""
+        self.drop(entry.key)
         self._entries[entry.key] = entry
+        self.fresh += entry.tries == FRESH
         heapq.heappush(self._heap, (entry.at_ms, entry.key))
         if len(self._heap) > 2 * len(self._entries) + _STALE_MIN:
             self._rebuild()
 
     def drop(self, key: bytes) -> None:
         """Forget the entry of *key*, if there is one."""
-        self._entries.pop(key, None)
+        entry = self._entries.pop(key, None)
+        self.fresh -= entry is not None and entry.tries == FRESH
 
     @property
     def next_at_ms(self) -> int | None:
@@ -71,11 +80,13 @@ class Agenda:
         at_ms = self.next_at_ms
         if at_ms is None or at_ms > now_ms:
             return None
-        return self._entries.pop(heapq.heappop(self._heap)[1])
+        entry = self._entries[heapq.heappop(self._heap)[1]]
+        self.drop(entry.key)
+        return entry
 
     def trim(self, count: int) -> Place | None:
         """
-        Forget the latest entries, so that about *count* are left; return the place behind which they were.
+        Forget the latest fresh entries, so that *count* are left; return the place behind which they were.
 
         Those that have failed are kept: nobody else knows of their tries.
         """
@@ -83,7 +94,7 @@ class Agenda:
         if len(fresh) <= count:
             return None
         for _, key in fresh[count:]:
-            del self._entries[key]
+            self.drop(key)
         self._rebuild()
         return fresh[count - 1]
 

@@ -141,7 +141,7 @@ class Scheduler:
             self._agenda.drop(entry.key)
             return
         self._agenda.put(entry)
-        if len(self._agenda) > limits.ALARMS_IN_MEMORY_MAX:
+        if self._agenda.fresh > limits.ALARMS_IN_MEMORY_MAX:
             self._horizon = self._agenda.trim(limits.ALARMS_IN_MEMORY_MAX // 2) or self._horizon
 
     # --- time -----------------------------------------------------------------------------------------

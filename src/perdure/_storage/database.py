@@ -126,6 +126,8 @@ class PlainFile:
             yield from self._connection.execute(sql, bindings)
         except apsw.Error as error:
             raise translate(error) from None
+        except UnicodeDecodeError as error:
+            raise SqlError(f"a text in it is not UTF-8 ({error.object[:60]!r})") from None
 
     def copy_to(self, path: str) -> None:
         """Write the database to the new file *path*, in pages as a store has them; nothing is synced."""

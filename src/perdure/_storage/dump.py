@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from perdure._storage.database import PlainFile, literal
 
@@ -53,9 +54,23 @@ def _table(database: PlainFile, name: str, sql: str | None) -> Iterator[str]:
     else:
         assert sql is not None, "only SQLite's own tables have no statement"
         yield _ended(sql)
-    columns = ", ".join(_quoted(column) for (column,) in database.run(_COLUMNS, (name,)))
-    for row in database.rows(f"SELECT {columns} FROM {quoted}"):  # noqa: S608 - names cannot be bound
-        yield f"INSERT INTO {quoted} ({columns}) VALUES ({', '.join(map(literal, row))});"  # noqa: S608 - literals
+    columns = [_quoted(column) for (column,) in database.run(_COLUMNS, (name,))]
+    # As bytes: a text may be none in UTF-8.
+    asked = ", ".join(
+        f"typeof({c}), CASE typeof({c}) WHEN 'text' THEN CAST({c} AS BLOB) ELSE {c} END" for c in columns
+    )
+    into = f"INSERT INTO {quoted} ({', '.join(columns)}) VALUES"
+    for row in database.rows(f"SELECT {asked} FROM {quoted}"):  # noqa: S608
+        yield f"{into} ({', '.join(map(_value, row[::2], row[1::2]))});"
+
+
+def _value(kind: str, value: Any) -> str:
+    if kind != "text":
+        return literal(value)
+    try:
+        return literal(str(value, "utf-8"))
+    except UnicodeDecodeError:
+        return f"CAST({literal(value)} AS TEXT)"
 
 
 def _ended(sql: str) -> str:

@@ -58,6 +58,7 @@ def test_trimming_forgets_the_latest_and_keeps_what_has_failed() -> None:
         agenda.put(entry(str(number), 100 + number))
     agenda.put(entry("failed", 999, tries=Tries(1, 1)))
     assert agenda.trim(4) == (103, b"3")
+    assert agenda.fresh == 4
     assert taken(agenda, 1000) == ["0", "1", "2", "3", "failed"]
     assert agenda.trim(4) is None
 
@@ -74,5 +75,7 @@ def test_it_is_a_dict_ordered_by_time(changes: list[tuple[str, int | None]]) -> 
             agenda.put(entry(key, at_ms))
             model[key] = at_ms
         assert len(agenda._heap) <= 2 * len(model) + 65
+        assert agenda.fresh == len(agenda) == len(model)
         assert agenda.next_at_ms == min(model.values(), default=None)
     assert sorted(taken(agenda, 50)) == sorted(model)
+    assert agenda.fresh == 0

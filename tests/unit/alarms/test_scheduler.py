@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from support.clock import ManualClock
 
-from perdure._alarms.agenda import Entry, Place
+from perdure._alarms.agenda import Agenda, Entry, Place
 from perdure._alarms.scheduler import DONE, Outcome, Scheduler
 from perdure._base import limits
 from perdure.errors import StorageError
@@ -138,3 +138,22 @@ async def test_many_that_are_due_are_begun_a_few_at_a_time() -> None:
     for _ in range(50):
         await asyncio.sleep(0)
     assert world.ran == sorted(world.index.rows)
+
+
+async def test_alarms_that_have_failed_are_not_looked_through_for_each_one_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """None of them can be forgotten, so there is nothing to find: 20,000 of them took the loop half a minute."""
+    monkeypatch.setattr(limits, "ALARMS_IN_MEMORY_MAX", 10)
+    monkeypatch.setattr(limits, "ALARMS_READ_AT_ONCE", 5)
+    trims: list[int] = []
+    trim = Agenda.trim
+    monkeypatch.setattr(Agenda, "trim", lambda agenda, count: trims.append(count) or trim(agenda, count))
+    world = World()
+    world.runner.outcome = Outcome(KeyError())
+    world.index.rows = {b"%03d" % n: START * 1000 for n in range(50)}
+    world.scheduler.start()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(world.ran) == world.scheduler.waiting == 50
+    assert trims == []

@@ -314,6 +314,20 @@ async def test_an_alarm_that_is_no_time_is_refused(tmp_path: Path, value: str, s
             await import_store(engine, store.key, file)
 
 
+async def test_a_schema_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """SQLite does not look what bytes a text has."""
+    file = a_file(tmp_path / "bad.sqlite", "CREATE TABLE x (name)")
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA writable_schema=ON")
+    connection.execute("UPDATE sqlite_schema SET sql = sql || CAST(x'202d2dff' AS TEXT) WHERE name = 'x'")
+    connection.commit()
+    connection.close()
+    async with an_engine() as engine:
+        store, _ = owned(engine)
+        with pytest.raises(StorageError, match="not UTF-8"):
+            await import_store(engine, store.key, file)
+
+
 async def test_keys_and_values_of_workerd_are_refused(tmp_path: Path) -> None:
     """None of them could be read; nobody would know before the first `get`."""
     table = "CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
