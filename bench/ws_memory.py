@@ -24,7 +24,8 @@ def play(bench: Bench) -> list[Row]:
     found: dict[int, list[float]] = {}
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
     most = min(files, SOCKETS_MAX) // PER_ROOM * PER_ROOM
-    counts = COUNTS[:1] if bench.quick else sorted({min(count, most) for count in COUNTS} | {most})
+    wanted = COUNTS[:1] if bench.quick else (*COUNTS, most) if bench.large else COUNTS
+    counts = sorted({min(count, most) for count in wanted})
     with bench.in_memory(), bench.both() as servers:
         with ExitStack() as warm:
             for server in servers:
