@@ -200,6 +200,21 @@ async def test_what_a_target_returns_waits_for_its_objects_writes():
         assert await call == "x"
 
 
+@pytest.mark.rows("RPC-06", "RPC-24")
+async def test_a_pipelined_call_to_the_same_object_does_not_wait_for_the_disk():
+    """It begins when the first is done; the result of neither leaves before both are durable."""
+    disk = HeldDisk()
+    async with an_object(Room, disk=disk) as stub:
+        await stub.count()
+        with disk.held():
+            call = asyncio.ensure_future(stub.write_and_give().count())
+            live = live_of(stub)
+            await until(lambda: live.instance.n == 2)
+            await asyncio.sleep(0.02)
+            assert not call.done()
+        assert await call == 2
+
+
 @pytest.mark.rows("RPC-06")
 async def test_calls_are_pipelined():
     """Through methods, dicts and lists, to other objects."""

@@ -50,6 +50,9 @@ class Call(asyncio.Future[Any]):
 
     _steps: Any = None
 
+    def _foresee(self, value: Any, maker: Any) -> None:
+        """Hear the result, *value*, before it may leave the object *maker*."""
+
     def send(self, value: Any) -> Any:
         if self._steps is None:
             self._steps = self.__await__()

@@ -127,6 +127,9 @@ class _Nobody:
         """Nothing is ever owed."""
         return True
 
+    def _foresee(self, value: object, maker: object) -> None:
+        """Nobody goes on with it."""
+
 
 _NOBODY: Final[Any] = _Nobody()
 

@@ -152,6 +152,7 @@ class Live:
                 if store is not None:
                     store.touch()
                     if not store.gate.is_open:
+                        event.future._foresee(value, self)
                         # Not awaited: that would be a future and one more step of the task for each answer.
                         store.gate.when(store.gate.issued, partial(self._leave, event, value))
                         is_leaving = True

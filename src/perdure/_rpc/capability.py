@@ -63,6 +63,10 @@ class Capability(ABC):
     def on_broken(self, callback: OnBroken) -> None:
         """Call *callback* once with the error when no call can succeed any more; not when the handle is disposed."""
 
+    def is_of(self, owner: Any) -> bool:
+        """Whether it is a target in this process that belongs to *owner*."""
+        return False
+
     def describe(self) -> str:
         """What it is, for people."""
         return type(self).__name__

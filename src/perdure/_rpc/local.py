@@ -121,6 +121,9 @@ class LocalCapability(Capability):
         if self._export is not None:
             self._export.owner.when_broken(in_this_context(callback))
 
+    def is_of(self, owner: Any) -> bool:
+        return self._export is not None and self._export.owner is owner
+
     def describe(self) -> str:
         if self._export is None:
             return "what was disposed"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, cast
+from contextvars import Context
+from typing import Any, Final, TypeAlias, cast
 
 from perdure._base.awaitables import Call
 from perdure._base.failure import for_caller, mark
@@ -35,28 +36,40 @@ class RpcPromise(Call):
     __perdure_hint__ = "Await it first."
     _pipeline: Capability | None = None
     """What goes on with the result before it is there, where that is not this process; set by who made the promise."""
-    _waiting: list[tuple[Callable[[Any], RpcPromise], RpcPromise]] | None = None
-    """What was asked of the result while it was not there: what to do, and whose outcome that is."""
+    _waiting: list[_Asked] | None = None
+    """What was asked of the result while it was not there."""
     _is_disposed = False
 
     def _onward(self) -> Capability:
         return self._pipeline or PromiseCapability(self)
 
-    def _then(self, use: Callable[[Any], RpcPromise]) -> RpcPromise:
-        """Return the outcome of *use*, which is called with the result when that is there, and in order."""
+    def _then(self, use: Callable[[Any], RpcPromise], path: Path | None = None) -> RpcPromise:
+        """
+        Return the outcome of *use*, which is called with the result when that is there, and in order.
+
+        *path*: where in the result is all that it uses.
+        """
         outcome = RpcPromise(loop=self.get_loop())
         if self._waiting is not None:
-            self._waiting.append((use, outcome))
+            self._waiting.append((use, outcome, path))
         elif self.done():
             self._go_on(use, outcome)
         else:
-            self._waiting = [(use, outcome)]
+            self._waiting = [(use, outcome, path)]
             self.add_done_callback(RpcPromise._settled)
         return outcome
 
+    def _foresee(self, value: Any, maker: Any) -> None:
+        """Start what is asked of *maker*'s own targets in *value*: it can begin, though nothing may leave yet."""
+        waiting = self._waiting
+        while waiting and (path := waiting[0][2]) is not None and _is_of(maker, value, path):
+            use, outcome, _ = waiting.pop(0)
+            # As code of nobody: what the caller sent has left it long ago.
+            Context().run(self._use, use, value, outcome)
+
     def _settled(self) -> None:
         waiting, self._waiting = self._waiting, None
-        for use, outcome in waiting or ():
+        for use, outcome, _ in waiting or ():
             self._go_on(use, outcome)
 
     def _go_on(self, use: Callable[[Any], RpcPromise], outcome: RpcPromise) -> None:
@@ -67,12 +80,17 @@ class RpcPromise(Call):
         elif (error := self.exception()) is not None:
             outcome.set_exception(copy_exception(error))
         else:
-            try:
-                following = use(self.result())
-            except Exception as failure:
-                outcome.set_exception(mark(for_caller(failure), remote=True))
-            else:
-                following.add_done_callback(lambda following: _pass(following, outcome))
+            self._use(use, self.result(), outcome)
+
+    def _use(self, use: Callable[[Any], RpcPromise], value: Any, outcome: RpcPromise) -> None:
+        if outcome.done():
+            return
+        try:
+            following = use(value)
+        except Exception as failure:
+            outcome.set_exception(mark(for_caller(failure), remote=True))
+        else:
+            following.add_done_callback(lambda following: _pass(following, outcome))
 
     def __getattr__(self, name: str) -> RpcProperty:
         if name[:2] == "__":
@@ -121,16 +139,16 @@ class PromiseCapability(Capability):
     def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
         # As they are now: they may have changed when the result is there.
         args, kwargs, _, _ = copy_call(args, kwargs, lend=Arguments)
-        return self._then(lambda value: call_value(value, path, args, kwargs))
+        return self._then(lambda value: call_value(value, path, args, kwargs), path)
 
     def get(self, path: Path) -> RpcPromise:
-        return self._then(lambda value: get_value(value, path))
+        return self._then(lambda value: get_value(value, path), path)
 
-    def _then(self, use: Callable[[Any], RpcPromise]) -> RpcPromise:
+    def _then(self, use: Callable[[Any], RpcPromise], path: Path) -> RpcPromise:
         promise = self._promise
         if promise._is_disposed:
             return failed(PerdureError(DISPOSED_PROMISE))
-        return promise._then(use)
+        return promise._then(use, path)
 
     def dup(self) -> Capability:
         return self
@@ -151,6 +169,19 @@ class PromiseCapability(Capability):
 
     def describe(self) -> str:
         return "a result that is not there yet"
+
+
+_Asked: TypeAlias = tuple[Callable[[Any], RpcPromise], RpcPromise, Path | None]
+"""What to do with a result, whose outcome that is, and where in the result is all that it uses."""
+
+
+def _is_of(maker: Any, value: Any, path: Path) -> bool:
+    """Whether *path* leads, in *value*, to a target of *maker*."""
+    try:
+        found, _ = walk(value, path)
+    except TypeError:
+        return False
+    return isinstance(found, Stub) and found._capability.is_of(maker)
 
 
 def call_value(value: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
