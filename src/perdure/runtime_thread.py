@@ -61,6 +61,8 @@ class RuntimeThread:
                     target=self._main, args=(ready, self._ended), name="perdure-loop", daemon=True
                 )
                 thread.start()
+                if ready.exception() is not None:
+                    thread.join()  # a start that failed leaves nothing running
                 ready.result()
                 self._thread = thread
                 atexit.register(self._stop_at_exit)
