@@ -31,7 +31,7 @@ class Served:
         variables: Environment of the process, besides this one's.
     """
 
-    def __init__(self, *command: str | Path, **variables: str | Path) -> None:
+    def __init__(self, *command: str | Path, **variables: str | Path | float) -> None:
         self.command = [str(part) for part in command]
         self.variables = {name: str(value) for name, value in variables.items()}
         self.url = ""
@@ -89,7 +89,9 @@ def environment() -> dict[str, str]:
 def perdure_serve(example: str, data: Path, *settings: str) -> Served:
     """Return `perdure serve` for an example, on its own data and with some `--var` settings."""
     return Served(
-        "perdure", "serve", EXAMPLES / example, "--data", data, *(f"--var={each}" for each in settings)
+        *("perdure", "serve", EXAMPLES / example, "--data", data),
+        *(f"--var={each}" for each in settings),
+        PERDURE_DRAIN=1,  # at the end of a test nobody wants the answer that a page still waits for
     )
 
 
