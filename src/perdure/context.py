@@ -267,6 +267,7 @@ class ExecutionContext:
         clock: Clock,
         observer: Observer,
         registry: Registry,
+        debug: bool = False,
     ) -> None:
         self.exports = exports
         self.props = props
@@ -276,7 +277,7 @@ class ExecutionContext:
         self._tasks: set[asyncio.Future[Any]] = set()
         self._timer: Timer | None = None
         self._is_over = False
-        self._invocation = Invocation(registry)
+        self._invocation = Invocation(registry, debug=debug)
 
     def wait_until(self, awaitable: Awaitable[Any]) -> None:
         """Let *awaitable* run on after the response, 30 seconds at most; what it raises is logged (EP-06)."""

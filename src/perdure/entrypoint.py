@@ -65,12 +65,14 @@ class Entrypoint:
         make_context: Callable[[dict[str, Any]], ExecutionContext],
         env: Any,
         registry: Registry,
+        debug: bool = False,
         props: Mapping[str, Any] | None = None,
     ) -> None:
         self._worker = worker
         self._make_context = make_context
         self._env = env
         self._registry = registry
+        self.debug = debug
         self._props = copy(dict(props or {}), label="props")
 
     @property
@@ -80,7 +82,7 @@ class Entrypoint:
 
     def with_props(self, props: Mapping[str, Any]) -> Entrypoint:
         """Return the same worker, whose instances find *props* in their `ctx` (EP-12)."""
-        return Entrypoint(self._worker, self._make_context, self._env, self._registry, props)
+        return Entrypoint(self._worker, self._make_context, self._env, self._registry, self.debug, props)
 
     async def fetch(self, request: Request) -> Response:
         """Answer *request* with a fresh instance, in this task."""
@@ -194,12 +196,12 @@ class EntrypointCapability(Capability):
     def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
         args, kwargs, size, arguments = copy_call(args, kwargs, registry=self.registry, lend=Arguments)
         check_size(size)
-        return self._start(lambda worker: call_path(worker, path, args, kwargs), arguments)
+        return self._start(path, lambda worker: call_path(worker, path, args, kwargs), arguments)
 
     def get(self, path: Path) -> RpcPromise:
-        return self._start(lambda worker: read_path(worker, path), None)
+        return self._start(path, lambda worker: read_path(worker, path), None)
 
-    def _start(self, work: Callable[[Any], Any], arguments: Arguments | None) -> RpcPromise:
+    def _start(self, path: Path, work: Callable[[Any], Any], arguments: Arguments | None) -> RpcPromise:
         async def run() -> Any:
             try:
                 return await self.entrypoint.run(work, lambda result: result_for(result, self.registry))
@@ -207,7 +209,7 @@ class EntrypointCapability(Capability):
                 if arguments is not None:
                     arguments.give_back()
 
-        return self._send(run)
+        return self._send(".".join(map(str, path)), run)
 
     def fetch(self, request: Request) -> Awaitable[Response]:
         """Send *request*, which is the call's own, to the worker's `fetch`."""
@@ -216,16 +218,20 @@ class EntrypointCapability(Capability):
         async def run() -> Response:
             return _pack_response(await self.entrypoint.fetch(request))
 
-        return self._send(run)
+        return self._send("fetch", run)
 
-    def _send(self, run: Callable[[], Awaitable[Any]]) -> RpcPromise:
+    def _send(self, method: str, run: Callable[[], Awaitable[Any]]) -> RpcPromise:
         """Start *run* when the caller's writes so far are durable."""
         loop = asyncio.get_running_loop()
         promise = RpcPromise(loop=loop)
         # A context where no object is current: the worker's code is not the object's.
         context = contextvars.copy_context()
         context.run(current.set, None)
-        leave(lambda: promise.done() or start(settle(promise, run, self.registry), loop, context), promise)
+        where = f"{self.entrypoint.name}.{method}()" if self.entrypoint.debug else ""
+        leave(
+            lambda: promise.done() or start(settle(promise, run, self.registry, where), loop, context),
+            promise,
+        )
         return promise
 
     def dup(self) -> Capability:

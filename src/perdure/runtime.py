@@ -380,7 +380,7 @@ class Runtime:
         bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
         env = self._env = Env({**self._vars, **bound})
         workers = {
-            cls: Entrypoint(cls, lambda props: self._context(host, props), env, self.registry)
+            cls: Entrypoint(cls, lambda props: self._context(host, props), env, self.registry, self._debug)
             for cls in self._workers
         }
         env._add(
@@ -402,7 +402,7 @@ class Runtime:
 
     def _context(self, host: Host, props: dict[str, Any]) -> ExecutionContext:
         return ExecutionContext(
-            self._exports, props, host.background, self._clock, self._observer, self.registry
+            self._exports, props, host.background, self._clock, self._observer, self.registry, self._debug
         )
 
     async def stop(self, *, drain_s: float = limits.DRAIN_S) -> None:

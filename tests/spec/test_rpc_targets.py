@@ -19,6 +19,7 @@ from perdure import (
     RpcStub,
     RpcTarget,
     Runtime,
+    WebSocketPair,
     WorkerEntrypoint,
 )
 from perdure._base.observer import Observer
@@ -129,6 +130,11 @@ class Door(WorkerEntrypoint):
         if request.path == "/later":
             self.ctx.wait_until(asyncio.sleep(0.05))
             await self.env.ROOM.get_by_name("l").call_later(lambda x: f"called {x}")
+        if request.path == "/ws":
+            client, server = WebSocketPair()
+            server.accept()
+            await self.env.ROOM.get_by_name("w").call_later(lambda x: f"socket {x}")
+            return Response(None, status=101, websocket=client)
         if request.path == "/stream":
 
             async def body():
@@ -140,6 +146,9 @@ class Door(WorkerEntrypoint):
     def target(self):
         return WorkerTarget()
 
+    def fail(self):
+        raise ValueError("in a worker")
+
     async def call(self, function):
         return await function("from the worker")
 
@@ -147,6 +156,9 @@ class Door(WorkerEntrypoint):
 class WorkerTarget(RpcTarget):
     def who(self):
         return "worker"
+
+    def fail(self):
+        raise ValueError("in a worker's target")
 
 
 class Silent(Observer):
@@ -433,6 +445,35 @@ async def test_an_error_of_a_target_is_the_callers_with_where_it_was_raised():
     async with an_object(Room) as stub:
         error = await attempt(stub.counter().fail())
         assert not hasattr(error, "__notes__")
+
+
+async def test_an_error_of_a_worker_or_its_callback_tells_where_for_development():
+    """As that of an object."""
+    async with runtime(debug=True) as rt:
+
+        async def ask(room):
+            return await attempt(room.ctx.exports.Door.fail()), await attempt(
+                room.ctx.exports.Door.target().fail()
+            )
+
+        for error in await inside(rt.env.ROOM.get_by_name("x"), ask):
+            assert "raise ValueError" in "".join(error.__notes__)
+
+
+@pytest.mark.rows("RPC-23")
+async def test_a_websocket_that_a_worker_took_keeps_its_run():
+    """What it lent can be called for as long as it is connected."""
+    async with runtime() as rt:
+        response = await rt.handle(Request("http://x/ws", headers={"upgrade": "websocket"}))
+        client = response.websocket
+        client.accept()
+        stub = rt.env.ROOM.get_by_name("w")
+        assert await stub.use("x") == "socket x"
+        client.close(1000)
+        await until(lambda: client.ready_state == 3)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert str(await attempt(stub.use("y"))) == GONE
 
 
 async def test_nothing_is_left_of_calls_that_passed_functions():

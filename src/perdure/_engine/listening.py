@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure._base import limits
-from perdure._base.current import current
+from perdure._base.current import current, current_invocation
 from perdure._engine.events import SocketEvent
 from perdure._engine.sockets import leave, roster_of
 from perdure._sockets.end import STANDARD, End
@@ -37,6 +37,7 @@ class Listening:
         "_answers_close",
         "_context",
         "_end",
+        "_invocation",
         "_is_dropping",
         "_live",
         "_loop",
@@ -50,6 +51,7 @@ class Listening:
         self.listeners: list[tuple[str, Listener, bool]] = []  # type, listener, whether for one event only
         self._end = end
         self._live: Live | None = None
+        self._invocation: Any = None  # the run of a worker, which lasts as long as this (RPC-23)
         self._answers_close = True
         self._loop = asyncio.get_running_loop()
         self._context: contextvars.Context | None = None
@@ -64,6 +66,9 @@ class Listening:
         self._answers_close = answers_close
         if live is None:
             self._context = contextvars.copy_context()
+            invocation = self._invocation = current_invocation.get()
+            if invocation is not None:
+                invocation.retain()
         elif self._end.url is None:  # a connection of ours keeps the object by its task, for so long (WS-32)
             roster_of(live).standard.add(self._end)
         self._end.heard_by(self, STANDARD)
@@ -86,6 +91,8 @@ class Listening:
         self._end_of_messages(error)
 
     def over(self, end: End) -> None:
+        if self._invocation is not None:
+            self._loop.call_soon(self._invocation.let_go)  # after what its listeners hear of the end
         live = self._live
         if live is not None and live.sockets is not None:
             live.sockets.standard.discard(end)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from perdure._base.awaitables import Call, invoke
 from perdure._base.current import current, current_invocation
-from perdure._base.failure import for_caller, mark
+from perdure._base.failure import add_trace, for_caller, mark
 from perdure._base.registry import Registry
 from perdure._rpc.capability import GONE
 from perdure.errors import PerdureError
@@ -137,11 +137,12 @@ class Invocation:
     (RPC-22, RPC-23). Code that it lent to others is gone then, with the calls of it that are under way.
     """
 
-    __slots__ = ("_calls", "_holds", "_watchers", "is_gone", "loop", "registry")
+    __slots__ = ("_calls", "_debug", "_holds", "_watchers", "is_gone", "loop", "registry")
 
-    def __init__(self, registry: Registry | None) -> None:
+    def __init__(self, registry: Registry | None, *, debug: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
         self.registry = registry
+        self._debug = debug
         self.is_gone = False
         self._holds = 1
         self._calls: dict[asyncio.Task[None], Call] = {}
@@ -153,7 +154,8 @@ class Invocation:
         if self.is_gone:
             future.set_exception(PerdureError(GONE))
             return
-        task = start(settle(future, run, self.registry), self.loop, context)
+        where = f"{method}()" if self._debug else ""
+        task = start(settle(future, run, self.registry, where), self.loop, context)
         self._calls[task] = future
         task.add_done_callback(lambda task: self._calls.pop(task, None))
 
@@ -215,13 +217,18 @@ def start(coro: Any, loop: asyncio.AbstractEventLoop, context: Context) -> async
     return task
 
 
-async def settle(future: Call, run: Callable[[], Awaitable[Any]], registry: Registry | None) -> None:
-    """Let *future* have the outcome of *run*, code outside of objects."""
+async def settle(
+    future: Call, run: Callable[[], Awaitable[Any]], registry: Registry | None, where: str = ""
+) -> None:
+    """Let *future* have the outcome of *run*, code outside of objects; an error notes *where*, if that is given."""
     try:
         result = await run()
     except BaseException as error:  # SystemExit and its like would stop the whole loop
         if not future.done():
-            future.set_exception(mark(for_caller(error, registry), remote=True))
+            answer = mark(for_caller(error, registry), remote=True)
+            if where:
+                add_trace(answer, error, where)
+            future.set_exception(answer)
     else:
         if not future.done():
             future.set_result(result)
