@@ -69,6 +69,7 @@ class RpcPromise(Call):
 
     def _settled(self) -> None:
         waiting, self._waiting = self._waiting, None
+        self._log_traceback = False  # those who went on with it are told
         for use, outcome, _ in waiting or ():
             self._go_on(use, outcome)
 
@@ -210,6 +211,7 @@ def failed(error: BaseException) -> RpcPromise:
 
 
 def _pass(following: Call, outcome: RpcPromise) -> None:
+    following._log_traceback = False  # the outcome is told
     if outcome.done():
         return
     if following.cancelled():

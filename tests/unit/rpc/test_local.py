@@ -431,6 +431,21 @@ async def test_stubs_leave_nothing_behind():
     assert gone() is None
 
 
+async def test_a_failure_that_was_passed_on_is_not_logged_as_one_that_nobody_heard(caplog):
+    """Also when who went on with it has gone."""
+    stub = RpcStub(Node())
+    going_on = stub.fail().where()
+    going_on.cancel()
+    later = stub.slowly().fail()
+    await settle()
+    with pytest.raises(ValueError, match="failed"):
+        await later
+    del going_on, later
+    gc.collect()
+    await settle()
+    assert "never retrieved" not in caplog.text
+
+
 async def test_a_promise_is_a_future():
     stub = RpcStub(Node("here"))
     promise = stub.where()
