@@ -415,6 +415,20 @@ DIFFERENCES: list[Difference] = [
         ("ok", 19),
     ),
     *each(
+        "112-rpc-names",
+        "A name that begins with an underscore is private in Python.",
+        {
+            step: {
+                "err": {
+                    "name": "TypeError",
+                    "message": f'The RPC receiver does not implement the method "{name}".',
+                    "remote": True,
+                }
+            }
+            for step, name in ((2, "_underscore"), (3, "__double"))
+        },
+    ),
+    *each(
         "113-rpc-plain-class",
         "The text names our base class.",
         dict.fromkeys(
