@@ -131,7 +131,8 @@ class _Dispose(Crossing):
     __slots__ = ()
 
     def __call__(self, value: Any) -> Any:
-        end = getattr(value, "dispose", None) if hasattr(type(value), CROSS) else None
-        if end is not None:
-            end()
+        kind = type(value)  # not the value: any attribute of a stub is something of its target
+        end = getattr(kind, "dispose", None)
+        if end is not None and hasattr(kind, CROSS) and not isinstance(value, RpcTarget):
+            end(value)
         return True

@@ -11,7 +11,7 @@ import pytest
 
 from perdure._rpc.crossing import dispose
 from perdure._rpc.promise import RpcPromise
-from perdure._rpc.stub import RpcStub
+from perdure._rpc.stub import RpcStub, Stub
 from perdure._rpc.target import RpcTarget
 from perdure.errors import DataCloneError, PerdureError
 
@@ -364,6 +364,19 @@ async def test_dispose_of_a_value_disposes_all_stubs_in_it():
     dispose(info)
     with pytest.raises(PerdureError, match=DISPOSED):
         await info["deep"]["double"](1)
+
+
+async def test_dispose_of_a_value_calls_nothing_of_targets_and_services():
+    """A target is told by the stubs of it alone; any attribute of an object's stub is a call."""
+
+    class Service(Stub):
+        def __init__(self):
+            self.__dict__["_capability"] = None
+
+    log = []
+    dispose({"target": Node("mine", log), "service": Service()})
+    await settle()
+    assert log == []
 
 
 @pytest.mark.rows("RPC-17")
