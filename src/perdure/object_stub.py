@@ -6,7 +6,7 @@ Source: STB-*, RPC-01…08. A call starts when it is made, so calls through one 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from perdure._base import limits
@@ -20,7 +20,7 @@ from perdure._rpc.capability import Capability, OnBroken, Path
 from perdure._rpc.crossing import Arguments, Result, check_size
 from perdure._rpc.owner import leave
 from perdure._rpc.promise import RpcPromise
-from perdure._rpc.reach import call, call_path, read_path
+from perdure._rpc.reach import asked_of_call, call, call_path, read_path
 from perdure._rpc.stub import Stub
 from perdure._web.body import Body
 from perdure._web.relay import relay
@@ -69,9 +69,12 @@ class ObjectCapability(Capability):
         promise = RpcPromise(loop=host.loop)
         if len(path) == 1:
             name: Any = path[0]
-            event = RpcEvent(
-                promise, name, lambda instance: call(instance, name, args, kwargs), _pack_result, size
-            )
+            pack: Callable[[Any], Any] = _pack_result
+            asked = asked_of_call(self.space.cls, name)
+            if asked is not None:
+                args, kwargs = asked.fit(args, kwargs)
+                pack = asked.before(pack)
+            event = RpcEvent(promise, name, lambda instance: call(instance, name, args, kwargs), pack, size)
         else:
             name = ".".join(map(str, path))
             event = RpcEvent(
@@ -145,11 +148,11 @@ class ObjectCapability(Capability):
 
 def _lend(event: Event, arguments: Arguments) -> None:
     """Let the stubs among the arguments of *event* end when the call has returned (RPC-19)."""
-    run = event.run
+    run, pack = event.run, event.pack
 
     async def run_and_give_back(instance: Any) -> Any:
         try:
-            return _pack_result(await invoke(run, instance))
+            return pack(await invoke(run, instance))
         finally:
             arguments.give_back()
 

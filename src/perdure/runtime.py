@@ -375,7 +375,7 @@ class Runtime:
         for class_name, cls in self._classes.items():
             kept = recorded[class_name]
             self._namespaces[class_name]._space = host.add_space(
-                class_name, kept.unique_key, self._factory(cls), has_sql=kept.storage == "sqlite"
+                class_name, kept.unique_key, cls, self._factory(cls), has_sql=kept.storage == "sqlite"
             )
         bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
         env = self._env = Env({**self._vars, **bound})

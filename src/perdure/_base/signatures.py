@@ -149,6 +149,10 @@ class Signature:
             raise TypeError(f"{self.name}() argument {error}") from None
         return tuple(fitted), kwargs
 
+    def before(self, pack: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return *pack*, a function of results, which gets them as they are asked for."""
+        return pack if self._result.takes is None else lambda value: pack(self.fit_result(value))
+
     def fit_result(self, value: Any) -> Any:
         """
         Return what the function returned, as its annotation asks for it.

@@ -43,6 +43,7 @@ class Space:
 
     __slots__ = (
         "class_name",
+        "cls",
         "factory",
         "folder",
         "has_sql",
@@ -53,8 +54,17 @@ class Space:
         "unique_key",
     )
 
-    def __init__(self, host: Host, class_name: str, unique_key: str, factory: Factory, has_sql: bool) -> None:
+    def __init__(
+        self,
+        host: Host,
+        class_name: str,
+        unique_key: str,
+        cls: type,
+        factory: Factory,
+        has_sql: bool,
+    ) -> None:
         self.host = host
+        self.cls = cls  # whose annotations are looked at before there is an instance
         self.class_name = class_name
         self.unique_key = unique_key
         self.key = ids.namespace_key(unique_key)
@@ -163,9 +173,17 @@ class Host:
         if runs_alarms:
             self._scheduler.start()
 
-    def add_space(self, class_name: str, unique_key: str, factory: Factory, *, has_sql: bool = True) -> Space:
-        """Add the namespace of a class."""
-        space = self.spaces[class_name] = Space(self, class_name, unique_key, factory, has_sql)
+    def add_space(
+        self,
+        class_name: str,
+        unique_key: str,
+        cls: type,
+        factory: Factory,
+        *,
+        has_sql: bool = True,
+    ) -> Space:
+        """Add the namespace of a class, whose instances *factory* makes."""
+        space = self.spaces[class_name] = Space(self, class_name, unique_key, cls, factory, has_sql)
         return space
 
     def space_of(self, folder: str) -> Space | None:

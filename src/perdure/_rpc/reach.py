@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, cast
 
 from perdure._base.awaitables import finish
 from perdure._base.shapes import shape_of
+from perdure._base.signatures import Signature, signature_of, signature_of_member
 from perdure._rpc.capability import Path
 from perdure._rpc.stub import Stub
 from perdure._rpc.target import RpcTarget
@@ -115,18 +116,54 @@ def read(instance: Any, name: str) -> Any:
     raise TypeError((RESERVED_NAME if kind is _RESERVED else NO_METHOD).format(name=name))
 
 
+@functools.lru_cache(maxsize=4096)
+def asked_of_call(cls: Hashable, name: str) -> Signature | None:
+    """Return what the annotations of method *name* ask for; None for nothing, and where there is no such method."""
+    return signature_of_member(cls, name) if kind_of(cls, name) is _METHOD else None
+
+
+@functools.lru_cache(maxsize=4096)
+def asked_of_read(cls: Hashable, name: str) -> Signature | None:
+    """Return what the annotation of property *name* asks of its value; None for nothing."""
+    return signature_of_member(cls, name) if kind_of(cls, name) is _PROPERTY else None
+
+
 def call_path(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call what is at *path* from *root*, a target; what this returns may be awaitable."""
+    """Call what is at *path* from *root*, a target, as its annotations ask; what this returns may be awaitable."""
     if len(path) == 1 and is_instance(root):
-        return call(root, cast(str, path[0]), args, kwargs)
+        return _call_member(root, cast(str, path[0]), args, kwargs)
     return _call_along(root, path, args, kwargs)
+
+
+def _call_member(root: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    cls: Any = type(root)
+    asked = asked_of_call(cls, name)
+    if asked is None:
+        return call(root, name, args, kwargs)
+    return _call_as_asked(asked, lambda *args, **kwargs: call(root, name, args, kwargs), args, kwargs)
+
+
+async def _call_as_asked(
+    asked: Signature | None, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    if asked is None:
+        return await finish(function(*args, **kwargs))
+    args, kwargs = asked.fit(args, kwargs)
+    return asked.fit_result(await finish(function(*args, **kwargs)))
 
 
 def read_path(root: Any, path: Path) -> Any:
     """Read what is at *path* from *root*, a target; what this returns may be awaitable."""
     if len(path) == 1 and is_instance(root):
-        return read(root, cast(str, path[0]))
+        cls: Any = type(root)
+        asked = asked_of_read(cls, cast(str, path[0]))
+        value = read(root, cast(str, path[0]))
+        return value if asked is None else _as_asked(asked, value)
     return _read_along(root, path)
+
+
+async def _as_asked(asked: Signature, value: Any) -> Any:
+    return asked.fit_result(await finish(value))
 
 
 async def _call_along(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -134,13 +171,13 @@ async def _call_along(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict
     if isinstance(holder, Stub):
         return await holder._capability.call((*rest, *path[-1:]), args, kwargs)
     if path and (isinstance(holder, RpcTarget) or (holder is root and is_instance(root))):
-        return await finish(call(holder, str(path[-1]), args, kwargs))
+        return await finish(_call_member(holder, str(path[-1]), args, kwargs))
     found = member(holder, path[-1], path[-2] if len(path) > 1 else None) if path else root
     if isinstance(found, Stub):
         return await found._capability.call((), args, kwargs)
     if type(found) not in FUNCTIONS:
         raise not_callable(path)
-    return await finish(found(*args, **kwargs))
+    return await _call_as_asked(signature_of(found), found, args, kwargs)
 
 
 async def _read_along(root: Any, path: Path) -> Any:
