@@ -48,6 +48,8 @@ SECTIONS = {
         "RpcStub",
         "rpc.RpcPromise",
         "rpc.dispose",
+        "rpc.rpc",
+        "rpc.pipeline",
         "rpc.WritableStream",
         "rpc.ReadableStream",
     ],

@@ -9,6 +9,7 @@ from perdure._rpc.pipes import ReadableStream, WritableStream
 from perdure._rpc.promise import RpcPromise
 from perdure._rpc.stub import RpcProperty, RpcStub
 from perdure._rpc.target import RpcTarget
+from perdure._rpc.typed import pipeline, rpc
 from perdure.rpc_server import serve
 
 __all__ = [
@@ -23,5 +24,7 @@ __all__ = [
     "TypedArray",
     "WritableStream",
     "dispose",
+    "pipeline",
+    "rpc",
     "serve",
 ]

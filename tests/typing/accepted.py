@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import enum
 from collections.abc import AsyncIterator, Iterator
@@ -34,6 +35,7 @@ from perdure import (
     WorkerEntrypoint,
     value,
 )
+from perdure.rpc import RpcTarget, pipeline, rpc
 from perdure.testing import evict_durable_object
 from perdure.web import Address
 
@@ -109,6 +111,50 @@ class Room(DurableObject["AppEnv"]):
     async def listen(self, url: str) -> None:
         async for message in await perdure.connect_websocket(url, protocols=["v1"]):
             assert_type(message, str | bytes)
+
+
+class Member(RpcTarget):
+    async def say(self, text: str) -> str:
+        return text
+
+    def dispose(self) -> None:
+        pass
+
+
+class Hall(DurableObject):
+    @rpc
+    def read(self, name: str = "x", *, by: int = 1) -> int:
+        return by
+
+    @rpc
+    async def slow(self, n: int) -> str:
+        return str(n)
+
+    @property
+    @rpc
+    def size(self) -> int:
+        return 5
+
+    @rpc
+    def enter(self, name: str) -> Member:
+        return Member()
+
+    async def inside(self) -> int:
+        assert_type(await self.read("a"), int)
+        return await self.size + await self.read(by=2)
+
+
+async def plain_methods(stub: Hall, rt: Runtime) -> None:
+    assert_type(await stub.read(), int)
+    assert_type(await stub.read("a", by=2), int)
+    assert_type(await stub.slow(1), str)
+    assert_type(await stub.size, int)
+    assert_type(rt.run(lambda: stub.read("a")), int)
+    assert_type(asyncio.create_task(stub.read()), asyncio.Task[int])
+    with await stub.enter("a") as member:
+        assert_type(member, Member)
+        assert_type(await member.say("x"), str)
+    assert_type(await pipeline(stub.enter("a")).say("x"), str)
 
 
 class Untyped(DurableObject):

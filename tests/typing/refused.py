@@ -14,6 +14,7 @@ from perdure import (
     Response,
     Runtime,
 )
+from perdure.rpc import RpcTarget, pipeline, rpc
 
 
 @dataclass
@@ -55,6 +56,35 @@ async def stubs(ns: Namespace[Counter], rt: Runtime) -> None:
     rt.namespace(5)  # refused: a class or a name
     other: Namespace[Counter] = rt.namespace(Seat)  # refused: the namespace of another class
     print(text, number, other)
+
+
+class Member(RpcTarget):
+    async def say(self, text: str) -> str:
+        return text
+
+
+class Hall(DurableObject):
+    @rpc
+    def read(self, name: str = "x") -> int:
+        return 1
+
+    @rpc
+    def enter(self) -> Member:
+        return Member()
+
+    async def inside(self) -> int:
+        return self.read()  # refused: the result must be awaited
+
+
+async def plain_methods(stub: Hall) -> None:
+    await stub.read(1)  # refused: an argument of another type
+    await stub.read(wrong=1)  # refused: no such keyword
+    number: int = stub.read()  # refused: the result must be awaited
+    text: str = await stub.read()  # refused: the result is of another type
+    stub.enter().say("x")  # refused: a call that was not awaited has no methods
+    await pipeline(stub.enter()).say(1)  # refused: an argument of another type
+    await pipeline(stub.enter()).nothing()  # refused: no such method
+    print(number, text)
 
 
 async def keys_and_values(storage: DurableObjectStorage) -> None:

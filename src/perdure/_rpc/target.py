@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class RpcTarget:
@@ -26,6 +29,11 @@ class RpcTarget:
     """
 
     __perdure_base__ = True
+
+    if TYPE_CHECKING:  # a stub has the type of its target, and is used in a `with` block
+
+        def __enter__(self) -> Self: ...
+        def __exit__(self, *exception: object) -> None: ...
 
     def __perdure_cross__(self, crossing: Any) -> Any:
         return crossing.export(self)
