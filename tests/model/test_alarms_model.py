@@ -10,11 +10,11 @@ import pytest
 from conftest import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clock import ManualClock
 from support.inside import Unsynced, inside, settled
 
 from perdure import AlarmInfo, DurableObject, Runtime
 from perdure.testing import evict_durable_object
+from perdure.testing.clock import ManualClock
 
 pytestmark = pytest.mark.rows("ALM-01", "ALM-04", "ALM-06", "ALM-08", "ALM-11", "TXN-13")
 

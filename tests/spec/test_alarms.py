@@ -12,7 +12,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.clock import ManualClock
 from support.faulty_disk import FaultyDisk
 from support.inside import Unsynced, an_object, attempt, begin, inside, live_of, settled, until
 
@@ -22,6 +21,7 @@ from perdure._base import limits
 from perdure._base.observer import Observer
 from perdure._engine.alarms import Alarms
 from perdure.testing import evict_durable_object, run_durable_object_alarm
+from perdure.testing.clock import ManualClock
 
 START = 1_000_000.0
 
@@ -1048,11 +1048,11 @@ async def test_an_alarm_that_hangs_keeps_no_place_from_others(monkeypatch: pytes
 
 async def test_a_clock_set_forward_is_noticed() -> None:
     """What is due then runs within ten seconds."""
-    async with a_world() as world:
+    async with a_world(clock=ManualClock(START, checked_after_s=limits.CLOCK_CHECK_S)) as world:
         await world.stub.set(timedelta(minutes=50))
         await world.pass_(1)
         world.clock.set_forward(3600)
-        await world.pass_(limits.ALARM_CLOCK_CHECK_S)
+        await world.pass_(limits.CLOCK_CHECK_S)
         assert len(HISTORY) == 1
 
 

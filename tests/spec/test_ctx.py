@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.clock import ManualClock
 from support.inside import Plain, an_object, attempt, begin, inside, live_of, until
 
 from perdure import DurableObject, ObjectReset, Response, Runtime, WorkerEntrypoint
 from perdure._base.limits import WAIT_UNTIL_OBJECT_S
 from perdure._base.observer import Observer
 from perdure.errors import StorageError
+from perdure.testing.clock import ManualClock
 
 
 class Watching(Observer):

@@ -11,7 +11,6 @@ import weakref
 from pathlib import Path
 
 import pytest
-from support.clock import ManualClock
 from support.inside import Plain, attempt, begin, inside, live_of, until
 from support.loops import on_both_loops
 
@@ -27,6 +26,7 @@ from perdure import (
     WorkerEntrypoint,
 )
 from perdure.errors import PerdureError
+from perdure.testing.clock import ManualClock
 
 NOT_RUNNING = "The runtime is not running"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import attempt, inside, live_of, until
 
@@ -14,6 +13,7 @@ from perdure import ConfigError, DataCloneError, DurableObject, Request, Respons
 from perdure._base.observer import Observer
 from perdure._web.request import make_request
 from perdure.errors import PerdureError
+from perdure.testing.clock import ManualClock
 from perdure.web import Address, Headers
 
 

@@ -7,7 +7,6 @@ import logging
 import sys
 
 import pytest
-from support.clock import ManualClock
 from support.inside import Plain, an_object, attempt, begin, inside, live_of, until
 
 from perdure import (
@@ -26,6 +25,7 @@ from perdure import (
 from perdure._base.observer import Observer
 from perdure._http.asgi import HttpApp
 from perdure.errors import PerdureError
+from perdure.testing.clock import ManualClock
 
 FLAGS = ("remote", "retryable", "overloaded", "durable_object_reset")
 

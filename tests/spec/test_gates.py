@@ -7,7 +7,6 @@ import gc
 import threading
 
 import pytest
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import Plain, an_object, attempt, begin, inside, live_of, until
 from support.loops import on_both_loops
@@ -15,6 +14,7 @@ from support.loops import on_both_loops
 from perdure import DurableObject, ObjectReset, Runtime
 from perdure._base.limits import CRITICAL_SECTION_TIMEOUT_S
 from perdure.errors import PerdureError, StorageError
+from perdure.testing.clock import ManualClock
 
 TOO_LONG = "A call to block_concurrency_while() in a Durable Object waited for too long."
 

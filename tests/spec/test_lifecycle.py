@@ -8,7 +8,6 @@ import logging
 import weakref
 
 import pytest
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import Plain, an_object, attempt, begin, inside, live_of, until
 
@@ -16,6 +15,7 @@ from perdure import DurableObject, ObjectReset, Response, Runtime
 from perdure._base.observer import Observer
 from perdure.errors import PerdureError, StorageError
 from perdure.testing import evict_all_durable_objects, evict_durable_object
+from perdure.testing.clock import ManualClock
 
 
 class Watching(Observer):

@@ -6,13 +6,13 @@ import asyncio
 import logging
 
 import pytest
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import Unsynced, attempt, begin, live_of, until
 
 from perdure import DurableObject, Overloaded, Request, Response, Runtime
 from perdure._base import limits
 from perdure._gates.input import InputGate
+from perdure.testing.clock import ManualClock
 
 TOO_MANY = "Durable Object is overloaded. Too many requests queued."
 TOO_MUCH = "Durable Object is overloaded. Too much data queued."

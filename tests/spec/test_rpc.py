@@ -7,7 +7,6 @@ import functools
 import inspect
 
 import pytest
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import an_object, attempt, live_of, until
 
@@ -15,6 +14,7 @@ from perdure import DurableObject, ObjectReset, Response, Runtime
 from perdure._base.limits import MIB
 from perdure._rpc import reach
 from perdure.errors import PerdureError
+from perdure.testing.clock import ManualClock
 
 
 class Mixin:

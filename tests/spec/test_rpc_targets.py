@@ -6,7 +6,6 @@ import asyncio
 import gc
 
 import pytest
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import an_object, attempt, inside, live_of, until
 
@@ -23,6 +22,7 @@ from perdure import (
     WorkerEntrypoint,
 )
 from perdure._base.observer import Observer
+from perdure.testing.clock import ManualClock
 
 GONE = "The execution context which hosts this callback is no longer running."
 DISPOSED = "RPC stub used after being disposed."

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from support.clock import ManualClock
 from support.inside import Unsynced, attempt, until
 
 from perdure import ConfigError, DurableObject, PerdureError, Runtime, ScheduledController, WorkerEntrypoint
+from perdure.testing.clock import ManualClock
 
 NOON = datetime(2026, 11, 26, 12, 0, 30, tzinfo=UTC)
 SEEN: list[Any] = []

@@ -11,7 +11,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.clock import ManualClock
 from support.inside import Unsynced, attempt, begin, inside, settled, until
 
 from perdure import DurableObject, Runtime
@@ -19,6 +18,7 @@ from perdure._base import limits
 from perdure._base.observer import Observer
 from perdure.schedules import ScheduledObject
 from perdure.testing import evict_durable_object
+from perdure.testing.clock import ManualClock
 
 START = datetime(2027, 3, 26, 12, 0, tzinfo=UTC)  # a Friday
 RAN: list[str] = []

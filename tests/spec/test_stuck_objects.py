@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.clock import ManualClock
 from support.inside import Unsynced, attempt, live_of, until
 from support.loops import on_both_loops
 
 from perdure import Disconnected, DurableObject, ObjectReset, Response, Runtime
 from perdure._base import limits
+from perdure.testing.clock import ManualClock
 
 
 async def for_ever():

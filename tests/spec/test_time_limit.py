@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import Unsynced, attempt, live_of, until
 from support.loops import on_both_loops
 
 from perdure import DurableObject, ObjectReset, PerdureError, Runtime, TimedOut
 from perdure._base.limits import EVENT_CANCEL_GRACE_S
+from perdure.testing.clock import ManualClock
 
 LIMIT_S = 5.0
 TEXT = (

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from support.clock import ManualClock
 from support.inside import an_object, attempt, inside, live_of, until
 from support.talking import UPGRADE, Client, Room, connect, settle
 
@@ -15,6 +14,7 @@ from perdure import Response, Runtime, WebSocket, WebSocketPair, WebSocketReques
 from perdure._base import limits
 from perdure.errors import DataCloneError, PerdureError
 from perdure.testing import evict_all_durable_objects, evict_durable_object
+from perdure.testing.clock import ManualClock
 
 
 class Counting(Room):

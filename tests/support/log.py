@@ -9,7 +9,6 @@ from collections.abc import Callable
 from perdure._base.disk import Disk
 from perdure._base.limits import KIB, PAGE_BYTES
 from perdure._storage.journal.journal import Journal
-from perdure._storage.journal.worker import Inline
 from perdure._storage.layout import Layout, store_key
 
 BUDGET_BYTES = 4 * 32 * KIB
@@ -52,9 +51,8 @@ class Heard:
 
 
 def open_journal(disk: Disk, layout: Layout, **options: object) -> Journal:
-    """Make a small journal whose work runs in the caller's thread."""
-    work = {"committing": Inline(), "chores": Inline()}
-    return Journal(disk, layout, epoch=7, **{"budget_bytes": BUDGET_BYTES, **work, **options})
+    """Make a small journal."""
+    return Journal(disk, layout, epoch=7, **{"budget_bytes": BUDGET_BYTES, **options})
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -20,23 +20,20 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from support.power import PowerDisk
-from support.recording_disk import PowerCut
-from support.simulated_loop import LateWork, SimulatedLoop, simulate
 from support.world import Content, Log, Thing, Violated, World
 
-import perdure.runtime
 from perdure import DurableObject, Runtime
 from perdure._base import codec, ids, limits
-from perdure._base.clock import SystemClock
 from perdure._base.limits import KIB
 from perdure._base.registry import Registry
 from perdure._config.project import Declared, Migration
 from perdure._engine import lifecycle
-from perdure._storage.journal.journal import Journal
+from perdure._storage.files import RealDisk
 from perdure._storage.journal.recovery import recover
-from perdure._storage.journal.worker import Inline
 from perdure._storage.layout import Layout, is_provisional, store_key
+from perdure.testing.clock import VirtualClock
+from perdure.testing.disk import PowerCut, SimulatedDisk
+from perdure.testing.loop import simulate
 
 SEEDS = int(os.environ.get("PERDURE_POWER_SEEDS", "30"))
 FIRST = int(os.environ.get("PERDURE_POWER_FIRST_SEED", "1"))
@@ -54,13 +51,15 @@ class Simulation:
         self.folders = 0
         self.lives = 0
 
-    def run(self, run: Callable[[Coroutine[Any, Any, None]], None]) -> World:
+    def run(
+        self, run: Callable[[Coroutine[Any, Any, None]], None], disk: type[SimulatedDisk] = SimulatedDisk
+    ) -> World:
         chance = self.chance
         root = self.next_folder()
         with mock.patch.object(limits, "FRAMES_PER_CHECKPOINT", chance.choice((5, 40, 1000))):
             for _ in range(chance.randint(2, 4)):
                 self.cuts.clear()
-                run(self.live(PowerDisk(root)))
+                run(self.live(disk(root, chance)))
                 for cut, logs in self.cuts:
                     root = self.recover(cut, logs)
         return self.world
@@ -71,19 +70,20 @@ class Simulation:
 
     # --- until the power goes -------------------------------------------------------------------------
 
-    async def live(self, disk: PowerDisk) -> None:
+    async def live(self, disk: SimulatedDisk) -> None:
         chance = self.chance
         # A few losses in each run: the last is the end of it, the others are looked at as well.
         steps = sorted(chance.sample(range(10, 400), 3))
         breaks_at = chance.randrange(10, 2000)
 
         def cut() -> None:
-            self.cuts.append((disk.cut(self.next_folder(), chance), self.world.copy_logs()))
+            left = disk.after_power_loss(self.next_folder(), chance, lives_on=True)
+            self.cuts.append((left.root, self.world.copy_logs()))
 
-        def at(step: int) -> None:
-            if step == breaks_at:
+        def at(point: str) -> None:
+            if disk.steps == breaks_at:
                 disk.sync_error = errno.EIO
-            if steps and step >= steps[0]:
+            if steps and disk.steps >= steps[0]:
                 steps.pop(0)
                 cut()
 
@@ -92,20 +92,14 @@ class Simulation:
             [Thing],
             data=disk.root,
             disk=disk,
-            clock=LoopClock(self.lives * 1e6),
+            clock=VirtualClock(self.lives * 1e6),
             env={"WORLD": self.world},
             idle_s=1e6,
             slow_ms=0,
             journal_bytes=chance.choice((128, 200, 512, 4096)) * KIB,
             open_stores=chance.choice((1, 3, 100)),
         )
-        if isinstance(asyncio.get_running_loop(), SimulatedLoop):
-            work = partial(Journal, committing=LateWork(chance), chores=Inline())
-            with mock.patch.object(perdure.runtime, "Journal", work):
-                await runtime.start()
-            runtime._host.storage._threads = LateWork(chance, in_order=False)
-        else:
-            await runtime.start()
+        await runtime.start()
         listed = {info.name for info in runtime.namespace(Thing).list()}
         assert listed == {name for name, log in self.world.logs.items() if log.last().content}
         alarms = {name: due_ms for _, due_ms, name in runtime._host.storage.catalog.alarms((-1, b""), 1000)}
@@ -114,7 +108,7 @@ class Simulation:
             name: log.last().content["alarm"] for name, log in logs if "alarm" in log.last().content
         }
         disk.steps = 0
-        disk.on_step = at
+        disk.on_point = at
         try:
             async with asyncio.timeout(1000):
                 while steps and runtime._host.failed is None:
@@ -123,10 +117,10 @@ class Simulation:
                 assert disk.sync_error, runtime._host.failed
                 cut()
         finally:
-            disk.on_step = None
+            disk.on_point = None
             await runtime.stop(drain_s=1)
 
-    async def some_calls(self, runtime: Runtime, disk: PowerDisk) -> None:
+    async def some_calls(self, runtime: Runtime, disk: SimulatedDisk) -> None:
         chance = self.chance
         calls = []
         for _ in range(chance.randint(5, 15)):
@@ -156,14 +150,14 @@ class Simulation:
         The objects may live on from there; returns the folder that is sound.
         """
         while True:
-            disk = PowerDisk(root)
+            disk = SimulatedDisk(root)
             disk.steps_left = self.chance.choice((None, None, self.chance.randrange(60)))
             try:
                 recover(disk, Layout(root))
                 break
             except PowerCut:
                 disk.steps_left = None
-                root = disk.cut(self.next_folder(), self.chance)
+                root = disk.after_power_loss(self.next_folder(), self.chance).root
         for name, log in logs.items():
             index = log.find(stored(root, name))
             log.rewind(index)
@@ -172,17 +166,10 @@ class Simulation:
         return root
 
 
-class LoopClock(SystemClock):
-    """The time of the loop, simulated or not, and a time of day that goes on from one life to the next."""
+class ThreadedDisk(SimulatedDisk):
+    """Whose work is done by threads, as on a real one."""
 
-    def __init__(self, began_s: float) -> None:
-        self._began_s = began_s - asyncio.get_running_loop().time()
-
-    def monotonic_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def time_s(self) -> float:
-        return self._began_s + asyncio.get_running_loop().time()
+    worker = RealDisk.worker
 
 
 def evict(runtime: Runtime) -> None:
@@ -232,7 +219,7 @@ def stored(root: str, name: str) -> Content:
 def test_after_power_loss_each_object_is_at_a_commit_no_older_than_the_last_confirmed(seed, tmp_path):
     """The same seed, the same run."""
     Violated.seen.clear()
-    world = Simulation(seed, tmp_path).run(simulate)
+    world = Simulation(seed, tmp_path).run(partial(simulate, seed=seed))
     assert not Violated.seen
     assert world.answers
 
@@ -241,7 +228,7 @@ def test_after_power_loss_each_object_is_at_a_commit_no_older_than_the_last_conf
 def test_the_same_holds_with_the_threads_of_real_life(seed, tmp_path):
     """Not replayable: a seed decides what happens, the machine when."""
     Violated.seen.clear()
-    world = Simulation(seed, tmp_path).run(asyncio.run)
+    world = Simulation(seed, tmp_path).run(asyncio.run, ThreadedDisk)
     assert not Violated.seen
     assert world.answers
 
@@ -265,7 +252,7 @@ async def test_objects_that_a_migration_deleted_stay_deleted(tmp_path):
     made = Migration("v1", new_sqlite_classes=("Room",))
     deleted = Migration("v2", deleted_classes=("Room",))
     made_again = Migration("v3", new_sqlite_classes=("Room",))
-    used = PowerDisk(str(tmp_path / "used"))
+    used = SimulatedDisk(str(tmp_path / "used"))
     async with a_runtime(used, made) as runtime:
         await runtime.env.ROOM.get_by_name("a").write()
     async with a_runtime(used, made):
@@ -273,6 +260,6 @@ async def test_objects_that_a_migration_deleted_stay_deleted(tmp_path):
     async with a_runtime(used, made, deleted, classes=()):
         pass
     for seed in range(10):
-        disk = PowerDisk(used.cut(str(tmp_path / str(seed)), random.Random(seed)))
+        disk = used.after_power_loss(str(tmp_path / str(seed)), random.Random(seed), lives_on=True)
         async with a_runtime(disk, made, deleted, made_again) as runtime:
             assert await runtime.env.ROOM.get_by_name("a").read() is None

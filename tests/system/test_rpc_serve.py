@@ -374,7 +374,7 @@ def test_a_client_that_does_not_read_is_cut_off():
 
 def test_a_session_keeps_its_object_in_memory():
     """Its end lets it go."""
-    from support.clock import ManualClock
+    from perdure.testing.clock import ManualClock
 
     async def main():
         clock = ManualClock()

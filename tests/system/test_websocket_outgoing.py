@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 from http_serving import run, until
-from support.clock import ManualClock
 from support.held_disk import HeldDisk
 from support.inside import an_object, attempt, begin, inside, live_of
 from support.talking import Client, settle
@@ -16,6 +15,7 @@ from websockets.asyncio.server import serve
 from perdure import Response, WebSocket, WebSocketPair, WorkerEntrypoint, connect_websocket, fetch
 from perdure._http.limits import HttpLimits, WebSocketLimits
 from perdure.errors import Disconnected, PerdureError
+from perdure.testing.clock import ManualClock
 
 MIB = 1 << 20
 

@@ -160,8 +160,7 @@ class Scheduler:
             return
         if self._timer is not None:
             self._timer.cancel()
-        # No longer than that: a timer does not hear that the machine's clock was set forward.
-        delay_s = min((at_ms - self._now_ms()) / 1000, limits.ALARM_CLOCK_CHECK_S)
+        delay_s = min((at_ms - self._now_ms()) / 1000, self._clock.checked_after_s)
         self._timer_at_ms = at_ms
         self._timer = self._call_later(delay_s, self._look)
 

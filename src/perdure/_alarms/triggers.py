@@ -62,7 +62,7 @@ class Triggers:
         if self._triggers:
             seconds = (min(trigger.next_at for trigger in self._triggers) - self._now()).total_seconds()
             # No longer than that: a timer does not hear that the machine's clock was set forward.
-            delay_s = max(0.0, min(seconds, limits.ALARM_CLOCK_CHECK_S))
+            delay_s = max(0.0, min(seconds, self._clock.checked_after_s))
             self._timer = contextvars.Context().run(self._clock.call_later, delay_s, self._look)
 
     def stop(self) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from perdure._base import limits
+
 
 class Timer(Protocol):
     """A pending call that can be taken back."""
@@ -15,7 +17,15 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Source of time and of delayed calls."""
+    """
+    Source of time and of delayed calls.
+
+    Attributes:
+        checked_after_s: a timer for a time of day is not set for longer: it does not hear when somebody sets the time of
+            day forward.
+    """
+
+    checked_after_s: float
 
     def monotonic_s(self) -> float:
         """Seconds that only grow."""
@@ -32,6 +42,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's clock and the running loop's timers."""
+
+    checked_after_s = limits.CLOCK_CHECK_S
 
     def monotonic_s(self) -> float:
         return time.monotonic()

@@ -7,10 +7,20 @@ that remembers which bytes were synced, or one that is full or broken. All calls
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from typing import Protocol, TypeAlias, TypeVar
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 T = TypeVar("T")
+
+
+class Work(Protocol):
+    """Runs functions one after the other, in the order given."""
+
+    def submit(self, function: Callable[[], T]) -> Future[T]: ...
+
+    def stop(self) -> None:
+        """Finish what was submitted, then end."""
 
 
 class Disk(Protocol):
@@ -49,6 +59,9 @@ class Disk(Protocol):
         *items* is gone through in the caller's thread, a bounded number ahead: what computes belongs there, what waits
         for the disk into *work*. After an error no further item is taken; it is raised when all work has ended.
         """
+
+    def worker(self, name: str) -> Work:
+        """Give what runs functions that use this disk, and wait for it: a thread *name*, unless a test has another."""
 
     def truncate(self, fd: int, size_bytes: int) -> None: ...
 

@@ -14,7 +14,8 @@ from contextlib import suppress
 from threading import BoundedSemaphore
 from typing import Final, TypeVar
 
-from perdure._base.disk import Buffer
+from perdure._base.disk import Buffer, Work
+from perdure._storage.journal.worker import Worker
 
 T = TypeVar("T")
 
@@ -129,6 +130,9 @@ class RealDisk:
                     break
         if failed:
             raise failed[0]
+
+    def worker(self, name: str) -> Work:
+        return Worker(name)
 
     def truncate(self, fd: int, size_bytes: int) -> None:
         os.ftruncate(fd, size_bytes)

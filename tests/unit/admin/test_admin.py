@@ -6,11 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from support.clock import ManualClock
 from support.inside import Unsynced, inside, settled
 
 from perdure import DurableObject, Runtime
 from perdure._admin.operations import Export, Import
+from perdure.testing.clock import ManualClock
 
 
 class Woken(DurableObject):

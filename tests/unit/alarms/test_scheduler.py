@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from support.clock import ManualClock
 
 from perdure._alarms.agenda import Agenda, Entry, Place
 from perdure._alarms.scheduler import DONE, Outcome, Scheduler
 from perdure._base import limits
 from perdure.errors import StorageError
+from perdure.testing.clock import ManualClock
 
 START = 1_000_000
 

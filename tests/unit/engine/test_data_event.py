@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.clock import ManualClock
 from support.inside import an_object, live_of, until
 
 from perdure import DurableObject
 from perdure._engine import lifecycle
 from perdure._engine.events import DataEvent
+from perdure.testing.clock import ManualClock
 
 
 def look(live):

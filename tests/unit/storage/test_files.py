@@ -7,14 +7,14 @@ import os
 import threading
 
 import pytest
-from support.recording_disk import RecordingDisk
 
 from perdure._storage.files import _AHEAD_MAX, RealDisk
+from perdure.testing.disk import SimulatedDisk
 
 
 @pytest.fixture(params=["real", "recording"])
 def disk(request, tmp_path):
-    return RealDisk() if request.param == "real" else RecordingDisk(str(tmp_path))
+    return RealDisk() if request.param == "real" else SimulatedDisk(str(tmp_path))
 
 
 def test_a_new_file_is_of_zeros_and_of_its_full_size(disk, tmp_path):

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from support.inside import Unsynced, until
-from support.power import PowerDisk
-from support.recording_disk import PowerCut
 from support.stores import an_engine, owned, write
 
 from perdure._storage import kv, metadata
@@ -25,6 +23,7 @@ from perdure._storage.layout import Layout, store_key
 from perdure._storage.store import Store
 from perdure._storage.verify import verify
 from perdure.errors import StorageError
+from perdure.testing.disk import PowerCut, SimulatedDisk
 
 KEY = store_key("app-Thing", f"{1:064x}")
 
@@ -103,7 +102,7 @@ async def test_when_the_power_goes_all_of_it_is_there_or_nothing(tmp_path: Path,
     """At any step of the import, and of the recovery after it."""
     chance = random.Random(seed)
     file = a_file(tmp_path / "f", "CREATE TABLE t (a)", *["INSERT INTO t VALUES (zeroblob(5000))"] * 5)
-    disk = PowerDisk(str(tmp_path / "data"))
+    disk = SimulatedDisk(str(tmp_path / "data"))
     cuts: list[tuple[str, bool]] = []
     step = chance.randrange(60)
     confirmed = False
@@ -114,27 +113,30 @@ async def test_when_the_power_goes_all_of_it_is_there_or_nothing(tmp_path: Path,
             store.try_checkpoint()
             await until(lambda: not store._syncing)
 
-        def at(count: int) -> None:
-            if count == step:
-                cuts.append((disk.cut(str(tmp_path / "cut"), chance), confirmed))
+        def cut() -> str:
+            return disk.after_power_loss(str(tmp_path / "cut"), chance, lives_on=True).root
+
+        def at(point: str) -> None:
+            if point.startswith("before_") and disk.steps == step:
+                cuts.append((cut(), confirmed))
 
         disk.steps = 0
-        disk.on_step = at
+        disk.on_point = at
         await import_store(engine, KEY, file)
         confirmed = True
         await write(owned(engine)[0], "INSERT INTO t VALUES (1)")
-        disk.on_step = None
+        disk.on_point = None
         if not cuts:
-            cuts.append((disk.cut(str(tmp_path / "cut"), chance), True))
+            cuts.append((cut(), True))
     [(root, was_confirmed)] = cuts
-    again = PowerDisk(root)
+    again = SimulatedDisk(root)
     again.steps_left = chance.choice((None, chance.randrange(15)))
     try:
         recover(again, Layout(root))
     except PowerCut:
         again.steps_left = None
-        root = again.cut(str(tmp_path / "cut again"), chance)
-        recover(PowerDisk(root), Layout(root))
+        root = again.after_power_loss(str(tmp_path / "cut again"), chance).root
+        recover(SimulatedDisk(root), Layout(root))
     async with an_engine(Path(root)) as engine:
         assert await verify(engine) == []
         store, _ = owned(engine)

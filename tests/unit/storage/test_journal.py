@@ -7,20 +7,20 @@ import errno
 
 import pytest
 from support.log import BUDGET_BYTES, Heard, frame, open_journal, settle, until
-from support.recording_disk import RecordingDisk
 
 from perdure import errors
 from perdure._base.limits import KIB
 from perdure._storage.journal.journal import Fields, Journal
-from perdure._storage.journal.worker import Inline
+from perdure._storage.journal.worker import Worker
 from perdure._storage.layout import Layout
+from perdure.testing.disk import SimulatedDisk
 
 
 class Log:
     """A journal on a recording disk, and stores that append one page each time."""
 
-    def __init__(self, root: str, **options) -> None:
-        self.disk = RecordingDisk(root)
+    def __init__(self, root: str, disk: type[SimulatedDisk] = SimulatedDisk, **options) -> None:
+        self.disk = disk(root)
         self.layout = Layout(root)
         self.journal = open_journal(self.disk, self.layout, **options)
         self.asked: list[list[Heard]] = []
@@ -106,7 +106,7 @@ async def test_start_refuses_a_log_that_was_not_recovered(log):
 
 def test_a_budget_too_small_for_four_segments_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least 131,072"):
-        Journal(RecordingDisk(str(tmp_path)), Layout(str(tmp_path)), epoch=1, budget_bytes=100 * KIB)
+        Journal(SimulatedDisk(str(tmp_path)), Layout(str(tmp_path)), epoch=1, budget_bytes=100 * KIB)
 
 
 # --- the budget ------------------------------------------------------------------------------------------
@@ -367,8 +367,13 @@ async def test_close_twice_is_fine(log):
     await log.journal.close()
 
 
+class Threaded(SimulatedDisk):
+    def worker(self, name):
+        return Worker(name)
+
+
 async def test_a_journal_on_the_real_threads_does_the_same(tmp_path):
-    log = Log(str(tmp_path), committing=None, chores=None, budget_bytes=1024 * KIB)
+    log = Log(str(tmp_path), Threaded, budget_bytes=1024 * KIB)
     log.journal.on_pressure = lambda stores: [
         log.journal.checkpointed(store, store.durable_number) for store in stores
     ]
@@ -380,11 +385,6 @@ async def test_a_journal_on_the_real_threads_does_the_same(tmp_path):
     await log.journal.flush()
     assert [store.durable_number for store in stores] == [100] * 10
     await log.journal.close()
-
-
-def test_work_in_tests_is_inline():
-    """The small journal of these tests has no threads, so that each run is the same."""
-    assert isinstance(open_journal(RecordingDisk("/nowhere"), Layout("/nowhere"))._committing, Inline)
 
 
 async def test_a_journal_that_was_never_started_can_be_closed(log):

@@ -10,12 +10,12 @@ import tempfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.log import frame, key, open_journal, settle
-from support.recording_disk import PowerCut, RecordingDisk
 
 from perdure import errors
 from perdure._base.limits import PAGE_BYTES
 from perdure._storage.journal.recovery import recover
 from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout, is_provisional
+from perdure.testing.disk import PowerCut, SimulatedDisk
 
 State = tuple[int, ...]
 """Content of each page of a store."""
@@ -50,7 +50,7 @@ class Store:
 class Life:
     """A process from its start to the power loss."""
 
-    def __init__(self, disk: RecordingDisk, stores: list[Store], chance: random.Random) -> None:
+    def __init__(self, disk: SimulatedDisk, stores: list[Store], chance: random.Random) -> None:
         self.disk = disk
         self.layout = Layout(disk.root)
         self.stores = stores
@@ -155,7 +155,7 @@ class Life:
         self.journal.checkpointed(store, store.number)
 
 
-def read(disk: RecordingDisk, store: Store) -> State:
+def read(disk: SimulatedDisk, store: Store) -> State:
     data = disk.read(Layout(disk.root).store(store.key)) or b""
     assert len(data) % PAGE_BYTES == 0
     pages = [data[start : start + PAGE_BYTES] for start in range(0, len(data), PAGE_BYTES)]
@@ -163,14 +163,14 @@ def read(disk: RecordingDisk, store: Store) -> State:
     return tuple(page[0] for page in pages)
 
 
-def never_synced(disk: RecordingDisk, store: Store) -> bool:
+def never_synced(disk: SimulatedDisk, store: Store) -> bool:
     path = Layout(disk.root).store(store.key)
     return is_provisional(disk.mode(path), disk.size(path))
 
 
 def play(folder: str, seed: int) -> None:
     chance = random.Random(seed)
-    disk = RecordingDisk(f"{folder}/0")
+    disk = SimulatedDisk(f"{folder}/0")
     disk.make_folder(Layout(disk.root).objects)
     disk.make_folder(Layout(disk.root).journal)
     states: list[State] = [()] * chance.choice([1, 3, 6])

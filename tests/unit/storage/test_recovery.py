@@ -9,20 +9,20 @@ import struct
 
 import pytest
 from support.log import Heard, frame, key, open_journal
-from support.recording_disk import PowerCut, RecordingDisk
 
 from perdure._base.limits import PAGE_BYTES
 from perdure._storage.journal.record import FRAME_BYTES, Fields
 from perdure._storage.journal.recovery import RecoveryReport, recover
 from perdure._storage.layout import PROVISIONAL_MODE, SYNCED_MODE, Layout
 from perdure.errors import DataFolderError, StorageReset
+from perdure.testing.disk import PowerCut, SimulatedDisk
 
 
 class Log:
     """Writes a log, then leaves it as a crash would."""
 
     def __init__(self, root: str) -> None:
-        self.disk = RecordingDisk(root)
+        self.disk = SimulatedDisk(root)
         self.layout = Layout(root)
         self.disk.make_folder(self.layout.objects)
         self.journal = open_journal(self.disk, self.layout)

@@ -6,18 +6,18 @@ import errno
 import os
 
 import pytest
-from support.recording_disk import RecordingDisk
 
 from perdure._base.limits import KIB
 from perdure._storage.journal.segment import Segments
 from perdure._storage.journal.worker import Inline
 from perdure._storage.layout import Layout
+from perdure.testing.disk import SimulatedDisk
 
 
 @pytest.fixture
 def disk(tmp_path):
     (tmp_path / "journal").mkdir()
-    return RecordingDisk(str(tmp_path))
+    return SimulatedDisk(str(tmp_path))
 
 
 @pytest.fixture
@@ -25,11 +25,11 @@ def segments(disk, tmp_path):
     return Segments(disk, Layout(str(tmp_path)), Inline(), first_bytes=16 * KIB, segment_bytes=32 * KIB)
 
 
-def names(disk: RecordingDisk) -> list[str]:
+def names(disk: SimulatedDisk) -> list[str]:
     return disk.list(f"{disk.root}/journal")
 
 
-def durable_names(disk: RecordingDisk) -> list[str]:
+def durable_names(disk: SimulatedDisk) -> list[str]:
     return sorted(os.path.basename(name) for name in disk._names if name.endswith(".seg"))
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.log import Heard, frame, key
-from support.recording_disk import RecordingDisk
 
 from perdure._base.limits import KIB
 from perdure._storage.journal.commit import Commit
@@ -18,6 +17,7 @@ from perdure._storage.journal.segment import Segments
 from perdure._storage.journal.worker import Inline
 from perdure._storage.journal.writer import Outcome, Writer
 from perdure._storage.layout import Layout
+from perdure.testing.disk import SimulatedDisk
 
 SEGMENT = 32 * KIB  # room for seven frames; a piece holds at most two
 
@@ -29,7 +29,7 @@ def commit(store: int, number: int, pages: int = 1, *, whole: bool = False) -> C
 
 class Log:
     def __init__(self, root: str) -> None:
-        self.disk = RecordingDisk(root)
+        self.disk = SimulatedDisk(root)
         self.layout = Layout(root)
         self.disk.make_folder(self.layout.journal)
         segments = Segments(self.disk, self.layout, Inline(), first_bytes=SEGMENT, segment_bytes=SEGMENT)

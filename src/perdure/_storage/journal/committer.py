@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
-from perdure._storage.journal.worker import Work
+from perdure._base.disk import Work
 
 C = TypeVar("C")
 R = TypeVar("R")

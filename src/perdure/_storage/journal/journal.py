@@ -22,7 +22,6 @@ from perdure._storage.journal.committer import Committer
 from perdure._storage.journal.reclaim import Ledger
 from perdure._storage.journal.record import ALIGN_BYTES, NAME_CHARS_MAX, UNCHANGED, AlarmChange, Fields
 from perdure._storage.journal.segment import Segments, is_full
-from perdure._storage.journal.worker import Work, Worker
 from perdure._storage.journal.writer import Outcome, Writer
 from perdure._storage.layout import Layout, segment_number
 
@@ -51,8 +50,6 @@ class Journal:
 
     Args:
         epoch: a random 64-bit number, new for each start (`DataFolder.epoch`).
-        committing, chores: who writes batches, and who makes and removes segments; threads unless a test
-            gives others.
     """
 
     def __init__(
@@ -62,8 +59,6 @@ class Journal:
         *,
         epoch: int,
         budget_bytes: int = limits.JOURNAL_BUDGET_BYTES,
-        committing: Work | None = None,
-        chores: Work | None = None,
     ) -> None:
         segment_bytes = min(limits.JOURNAL_SEGMENT_BYTES, budget_bytes // limits.JOURNAL_SEGMENTS_MIN)
         segment_bytes -= segment_bytes % ALIGN_BYTES
@@ -76,8 +71,8 @@ class Journal:
         self._disk = disk
         self._layout = layout
         self._budget_bytes = budget_bytes
-        self._committing = committing or Worker("perdure-journal")
-        self._chores = chores or Worker("perdure-journal-chores")
+        self._committing = disk.worker("perdure-journal")
+        self._chores = disk.worker("perdure-journal-chores")
         self._segments = Segments(
             disk, layout, self._chores, first_bytes=first_bytes, segment_bytes=segment_bytes
         )

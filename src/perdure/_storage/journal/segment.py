@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from perdure._base.disk import Disk
+from perdure._base.disk import Disk, Work
 from perdure._base.limits import JOURNAL_SEGMENTS_FREE_MAX
-from perdure._storage.journal.worker import Work
 from perdure._storage.layout import Layout
 
 

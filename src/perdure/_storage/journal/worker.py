@@ -6,18 +6,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
-
-
-class Work(Protocol):
-    """Runs functions one after the other, in the order given."""
-
-    def submit(self, function: Callable[[], T]) -> Future[T]: ...
-
-    def stop(self) -> None:
-        """Finish what was submitted, then end."""
 
 
 class Worker:
@@ -51,7 +42,7 @@ class Worker:
     def _loop(self) -> None:
         while (item := self._queue.get()) is not None:
             function, future = item
-            _settle(function, future)
+            settle(function, future)
             # Between two calls nothing of the last one is kept alive.
             del item, function, future
 
@@ -61,14 +52,15 @@ class Inline:
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
-        _settle(function, future)
+        settle(function, future)
         return future
 
     def stop(self) -> None:
         pass
 
 
-def _settle(function: Callable[[], T], future: Future[T]) -> None:
+def settle(function: Callable[[], T], future: Future[T]) -> None:
+    """Run *function* and tell *future* what it returned or raised."""
     try:
         result = function()
     except BaseException as error:

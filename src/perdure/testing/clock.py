@@ -1,16 +1,28 @@
-"""Time that moves only when a test says so."""
+"""Clocks for tests: one that moves only when told, and one that is the time of a simulated loop. (cooperative)"""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import heapq
+import math
 from collections.abc import Callable
 
 
 class ManualClock:
-    """A `Clock` for `Runtime(clock=…)`; it stands still until `advance`."""
+    """
+    A `Clock` for `Runtime(clock=…)` on any event loop; it stands still until `advance`.
 
-    def __init__(self, now_s: float = 1_000_000.0) -> None:
+    It moves what the runtime does by the clock: alarms, schedules, cron, eviction, hibernation, retries, timeouts. An
+    `asyncio.sleep` is the loop's: for that the loop itself must be simulated (`SimulatedLoop`, `VirtualClock`).
+
+    Args:
+        now_s: both the time of day, in seconds since the epoch, and the time that only grows.
+        checked_after_s: see `Clock`; for tests that set the time of day forward.
+    """
+
+    def __init__(self, now_s: float = 1_000_000.0, *, checked_after_s: float = math.inf) -> None:
+        self.checked_after_s = checked_after_s
         self._now_s = now_s
         self._set_s = 0.0  # by how much the time of day was set forward
         self._timers: list[_Timer] = []
@@ -63,3 +75,26 @@ class _Timer:
 
     def cancel(self) -> None:
         self.callback = None
+
+
+class VirtualClock:
+    """
+    A `Clock` that is the running loop's own time, so that `asyncio.sleep` and alarms agree.
+
+    Args:
+        start_s: the time of day at the loop's second 0, in seconds since the epoch.
+    """
+
+    checked_after_s = math.inf
+
+    def __init__(self, start_s: float) -> None:
+        self._start_s = start_s
+
+    def monotonic_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def time_s(self) -> float:
+        return self._start_s + asyncio.get_running_loop().time()
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, callback)
