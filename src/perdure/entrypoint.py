@@ -216,7 +216,7 @@ class EntrypointCapability(Capability):
         relay(request, current.get(), asyncio.get_running_loop())
 
         async def run() -> Response:
-            return _pack_response(await self.entrypoint.fetch(request))
+            return pack_response(await self.entrypoint.fetch(request))
 
         return self._send("fetch", run)
 
@@ -264,7 +264,8 @@ class LoopbackStub(EntrypointStub):
         return EntrypointStub(capability.entrypoint.with_props(props), capability.registry)
 
 
-def _pack_response(response: Response) -> Response:
+def pack_response(response: Response) -> Response:
+    """Return *response* for other code to read: what makes its body runs in the worker's own context."""
     answer = copy_response(response)
     relay(answer, None, asyncio.get_running_loop())
     return answer

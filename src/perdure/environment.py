@@ -7,19 +7,36 @@ the event that runs, or else of the only runtime in the process.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from perdure._base.current import current_env
+
+if TYPE_CHECKING:
+    from perdure.web import Headers, Request, Response
 
 _running: list[Env] = []
 """The envs of started runtimes in this process."""
 
 
+class Outside(Protocol):
+    """Takes the place of the network, in tests."""
+
+    async def send(self, request: Request) -> Response:
+        """Answer exactly this request; redirects are followed by the caller."""
+
+    async def connect(self, url: str, protocols: list[str], headers: Headers) -> Response:
+        """Answer a WebSocket handshake: with status 101 the response carries the WebSocket."""
+
+
 class Env(Mapping[str, Any]):
     """What an application was configured with; the same object in the worker and in every object."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    # Beside the names that users see: whom requests to the world go to.
+    __slots__ = ("__dict__", "_outside")
+
+    def __init__(self, values: Mapping[str, Any], outside: Outside | None = None) -> None:
         self.__dict__.update(values)
+        self._outside = outside
 
     def _add(self, values: Mapping[str, Any]) -> None:
         """Take in what could only be made when this env was there: workers that are given it."""
@@ -61,6 +78,14 @@ class CurrentEnv(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return "<env of the running event>"
+
+
+def outside() -> Outside | None:
+    """Return what takes the network's place for the running code, if something does."""
+    try:
+        return _find()._outside
+    except AttributeError:  # code of no runtime
+        return None
 
 
 def _find() -> Env:

@@ -16,6 +16,7 @@ from perdure._web.body import Body
 from perdure._web.headers import from_wire, to_wire
 from perdure._web.response import NULL_BODY_STATUSES, asks_for_websocket, make_response
 from perdure.context import confirmed
+from perdure.environment import outside
 from perdure.errors import Disconnected
 from perdure.outgoing_websockets import upgrade
 from perdure.web import Request, Response, follow
@@ -67,6 +68,15 @@ async def send(request: Request) -> Response:
     """Send exactly this request, as soon as the running object's writes are durable."""
     if asks_for_websocket(request):
         return await upgrade(request)
+    instead = outside()
+    if instead is not None:
+        await confirmed()
+        return await instead.send(request)
+    return await send_outside(request)
+
+
+async def send_outside(request: Request) -> Response:
+    """Send it over the network."""
     client = _client()
     await confirmed()
     try:

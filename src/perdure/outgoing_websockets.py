@@ -19,6 +19,7 @@ from perdure._web.body import Body
 from perdure._web.headers import Headers, HeadersInit, make_headers
 from perdure._web.response import make_response
 from perdure.context import confirmed
+from perdure.environment import outside
 from perdure.errors import Disconnected, PerdureError
 from perdure.web import Request, Response
 from perdure.websockets import WebSocket, websocket
@@ -85,6 +86,15 @@ async def upgrade(request: Request) -> Response:
 
 async def open_websocket(url: str, protocols: list[str], headers: Headers) -> Response:
     """Return the answer to a handshake, which carries the socket if the server granted it."""
+    instead = outside()
+    if instead is not None:
+        await confirmed()
+        return await instead.connect(url, protocols, headers)
+    return await connect_outside(url, protocols, headers)
+
+
+async def connect_outside(url: str, protocols: list[str], headers: Headers) -> Response:
+    """Connect over the network."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 

@@ -52,7 +52,7 @@ from perdure._telemetry.log import LogObserver
 from perdure.context import DurableObjectState, ExecutionContext, Exports
 from perdure.durable_object import DurableObject
 from perdure.entrypoint import Entrypoint, EntrypointStub, LoopbackStub, ScheduledController
-from perdure.environment import Env
+from perdure.environment import Env, Outside
 from perdure.errors import ConfigError, DataFolderError, PerdureError
 from perdure.namespace import Namespace
 from perdure.runtime_thread import RuntimeThread
@@ -147,7 +147,7 @@ class Runtime:
         on_failure: called once if the disk fails and nothing can be made durable any more.
         declared: migrations and exports of a configuration; for the command line.
         role: what others hear who want the data folder meanwhile (`DataFolderInUse.role`); for the command line.
-        disk, clock, observer: the world, for tests.
+        disk, clock, observer, outside: the world, for tests.
 
     Raises:
         ConfigError: the classes contradict what was asked, or the data folder.
@@ -185,6 +185,7 @@ class Runtime:
         disk: Disk | None = None,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self._services = {
             name: service if isinstance(service, tuple) else (service, {})
@@ -217,6 +218,7 @@ class Runtime:
         self._disk = disk or RealDisk()
         self._clock = clock or SystemClock()
         self._observer = shielded(observer or LogObserver())
+        self._outside = outside
         self._folder: DataFolder | None = None
         self._temporary: str | None = None
         self._host: Host | None = None
@@ -378,7 +380,7 @@ class Runtime:
                 class_name, kept.unique_key, cls, self._factory(cls), has_sql=kept.storage == "sqlite"
             )
         bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
-        env = self._env = Env({**self._vars, **bound})
+        env = self._env = Env({**self._vars, **bound}, self._outside)
         workers = {
             cls: Entrypoint(cls, lambda props: self._context(host, props), env, self.registry, self._debug)
             for cls in self._workers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from perdure import application
 from perdure._cli import exits, prepare
 from perdure._cli.console import has_colour
 from perdure._cli.options import RunOptions
@@ -55,7 +56,7 @@ def _look(
         return None, None, None
     problems += project.warnings
     try:
-        app = prepare.load(project)
+        app = application.load(project)
     except ProblemsFound as error:
         problems += error.problems
         return project, None, None

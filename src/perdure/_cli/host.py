@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from perdure import application
 from perdure._base import limits
 from perdure._cli import exits
 from perdure._cli.console import has_colour, now
@@ -139,24 +140,11 @@ def http_limits(options: RunOptions) -> HttpLimits:
 
 def runtime_of(prepared: Prepared, options: RunOptions, **more: Any) -> Runtime:
     """Return the runtime of an application; what contradicts the data folder is told as problems."""
-    from perdure.runtime import Runtime
-
-    project, app = prepared.project, prepared.app
     with told_as_problems(prepared):
-        return Runtime(
-            app.classes.values(),
-            bindings=app.bindings,
-            worker=app.worker,
-            entrypoints=app.entrypoints.values(),
-            services={
-                service.name: (app.entrypoints[service.class_name], service.props)
-                for service in project.services
-            },
+        return application.runtime_of(
+            prepared.project,
+            prepared.app,
             data=prepared.data,
-            env=project.vars,
-            name=project.name,
-            crons=project.crons if app.worker is not None else (),
-            modules=app.modules,
             debug=options.debug,
             slow_ms=options.slow_ms,
             queue_events=options.queue_events,
@@ -164,7 +152,6 @@ def runtime_of(prepared: Prepared, options: RunOptions, **more: Any) -> Runtime:
             queue_wait_s=options.queue_wait,
             events_per_10_s=options.events_per_10_s,
             event_timeout_s=options.event_timeout,
-            declared=project.declared,
             **more,
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pathlib
 from dataclasses import dataclass
 
+from perdure import application
 from perdure._cli.options import RunOptions
-from perdure._config.app import LoadedApp, load_app
+from perdure._config.app import LoadedApp
 from perdure._config.load import load_project, read_record, shown
 from perdure._config.plan import Plan, plan
 from perdure._config.problem import Problem, ProblemsFound, refused
@@ -74,13 +75,6 @@ def wanted_folder(options: RunOptions) -> pathlib.Path:
         return pathlib.Path(".perdure").absolute()
 
 
-def load(project: Project) -> LoadedApp:
-    """Import the application; the public base classes are found here, above the configuration."""
-    from perdure.durable_object import DurableObject, WorkerEntrypoint
-
-    return load_app(project, object_base=DurableObject, worker_base=WorkerEntrypoint)
-
-
 def planned(project: Project, app: LoadedApp, data: pathlib.Path) -> Plan:
     """Return what a start would do to the data folder, which is only looked at."""
     try:
@@ -107,7 +101,7 @@ def prepare(options: RunOptions) -> Prepared:
         ProblemsFound: all that stands in its way; the data folder was not touched.
     """
     project = read(options)
-    app = load(project)
+    app = application.load(project)
     data = data_folder(options, project)
     steps = planned(project, app, data)
     if steps.errors:

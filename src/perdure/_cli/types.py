@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 
+from perdure import application
 from perdure._cli import exits, prepare
 from perdure._cli.console import has_colour
 from perdure._cli.env_types import env_types
@@ -25,7 +26,7 @@ TYPESCRIPT_NAME = "api.d.ts"
 def write_types(options: RunOptions, *, ts: bool, output: str | None, check: bool) -> int:
     """Write the file, print it, or compare it; return the exit code."""
     project = prepare.read(options)
-    app = prepare.load(project)
+    app = application.load(project)
     problems = [*project.warnings, *app.problems]
     if problems:
         print(problems_text(problems, colour=has_colour(sys.stderr)), file=sys.stderr)

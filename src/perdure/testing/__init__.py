@@ -1,64 +1,69 @@
-"""Tools to test durable objects with. (cooperative)"""
+"""
+Tools to test durable objects with: a runtime for each test, Cloudflare's helpers by their names, and what may go wrong.
+
+The names are loaded at first use, as those of `perdure` are: pytest loads the plugin in every session.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Final
-
-from perdure._base import limits
-from perdure.errors import PerdureError
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perdure._engine.live import Live
-    from perdure.runtime import Runtime
+    from perdure.testing.harness import Perdure, runtime
+    from perdure.testing.helpers import (
+        abort_all_durable_objects,
+        create_execution_context,
+        create_scheduled_controller,
+        delete_all_durable_objects,
+        evict_all_durable_objects,
+        evict_durable_object,
+        list_durable_object_ids,
+        reset,
+        run_durable_object_alarm,
+        run_in_durable_object,
+        wait_on_execution_context,
+    )
+    from perdure.testing.outbound import NetworkRefused, Outbound
+    from perdure.testing.websocket import WebSocketClosed, WebSocketPeer, WebSocketRefused
 
-__all__ = ["evict_all_durable_objects", "evict_durable_object", "run_durable_object_alarm"]
+__all__ = [
+    "NetworkRefused",
+    "Outbound",
+    "Perdure",
+    "WebSocketClosed",
+    "WebSocketPeer",
+    "WebSocketRefused",
+    "abort_all_durable_objects",
+    "create_execution_context",
+    "create_scheduled_controller",
+    "delete_all_durable_objects",
+    "evict_all_durable_objects",
+    "evict_durable_object",
+    "list_durable_object_ids",
+    "reset",
+    "run_durable_object_alarm",
+    "run_in_durable_object",
+    "runtime",
+    "wait_on_execution_context",
+]
 
-NOT_RUNNING: Final = "Cannot evict Durable Object: it is not currently running."
-STILL_BUSY: Final = "Timed out waiting to evict Durable Object: it still has active references."
-_LOOK_S: Final = 0.001
-
-
-async def evict_durable_object(stub: Any) -> None:
-    """
-    Drop the object behind *stub* from memory, as idleness would; its data stays (TEST-05).
-
-    Waits up to 30 seconds for what is in progress.
-
-    Raises:
-        PerdureError: it is not in memory, or something of it is still in progress.
-    """
-    live = stub.id._space.lives.get(stub.id._bytes)
-    if live is None:
-        raise PerdureError(NOT_RUNNING)
-    await _evict(live)
-
-
-async def evict_all_durable_objects(runtime: Runtime) -> None:
-    """Drop every object of *runtime* that is in memory; see `evict_durable_object`."""
-    for space in runtime._running().spaces.values():
-        for live in list(space.lives.values()):
-            await _evict(live)
-
-
-async def run_durable_object_alarm(stub: Any) -> bool:
-    """
-    Run the alarm of the object behind *stub* at once, whatever its time (TEST-02).
-
-    Returns False if it has none. What the handler raises is raised here, and the alarm stays set.
-    """
-    space = stub.id._space
-    live: Live = space.live(stub.id._bytes, stub.id.name)
-    found: bool = await space.host.alarms.run_now(live)
-    return found
+_HOMES = {
+    "harness": "Perdure runtime",
+    "helpers": "abort_all_durable_objects create_execution_context create_scheduled_controller delete_all_durable_objects evict_all_durable_objects evict_durable_object list_durable_object_ids reset run_durable_object_alarm run_in_durable_object wait_on_execution_context",
+    "outbound": "NetworkRefused Outbound",
+    "websocket": "WebSocketClosed WebSocketPeer WebSocketRefused",
+}
 
 
-async def _evict(live: Live) -> None:
-    clock = live.host.clock
-    deadline_s = clock.monotonic_s() + limits.EVICTION_WAIT_S
-    while live.broken is None and not live.is_idle:
-        if clock.monotonic_s() >= deadline_s:
-            raise PerdureError(STILL_BUSY)
-        await asyncio.sleep(_LOOK_S)
-    if live.broken is None:
-        live.evict()
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names.split():
+            found = getattr(importlib.import_module(f"perdure.testing.{home}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module 'perdure.testing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

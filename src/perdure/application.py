@@ -1,0 +1,43 @@
+"""An application as its files describe it, and the runtime of it. (edge)"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from perdure._config.app import LoadedApp, load_app
+from perdure._config.project import Project
+
+if TYPE_CHECKING:
+    from perdure.runtime import Runtime
+
+
+def load(project: Project) -> LoadedApp:
+    """Import the application; the public base classes are found here, above the configuration."""
+    from perdure.durable_object import DurableObject, WorkerEntrypoint
+
+    return load_app(project, object_base=DurableObject, worker_base=WorkerEntrypoint)
+
+
+def runtime_of(project: Project, app: LoadedApp, **options: Any) -> Runtime:
+    """
+    Return the runtime of *app*, as *project* configures it; *options* are further arguments of `Runtime`.
+
+    Raises:
+        ConfigError: the classes contradict each other.
+    """
+    from perdure.runtime import Runtime
+
+    given = {
+        "bindings": app.bindings,
+        "worker": app.worker,
+        "entrypoints": app.entrypoints.values(),
+        "services": {
+            service.name: (app.entrypoints[service.class_name], service.props) for service in project.services
+        },
+        "env": project.vars,
+        "name": project.name,
+        "crons": project.crons if app.worker is not None else (),
+        "modules": app.modules,
+        "declared": project.declared,
+    }
+    return Runtime(app.classes.values(), **{**given, **options})

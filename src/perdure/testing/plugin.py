@@ -1,0 +1,143 @@
+"""
+The pytest plugin: the fixture `perdure`, its marker and options. (edge)
+
+It forces no way to run `async def` tests: pytest-asyncio, anyio or a `conftest.py` of one's own does that, and the runtime
+starts in the loop in which the test runs, around its body. In a session that does not use it nothing of Perdure's runtime
+is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from perdure.testing.harness import Perdure
+
+MARKER: Final = (
+    "perdure(classes=[...], config=PATH, vars={...}, data=FOLDER, strict=False, **options): the application of the fixture "
+    "perdure; the innermost marker that names classes or a config wins"
+)
+NOT_ASYNCIO: Final = (
+    "The fixture perdure needs asyncio, and this test runs on another event loop. With anyio let the fixture "
+    'anyio_backend return "asyncio".'
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, which have their place in the configuration too."""
+    group = parser.getgroup("perdure", "durable objects")
+    group.addoption(
+        "--perdure-config",
+        metavar="PATH",
+        help="the application under test: an app.py, a folder or a configuration file",
+    )
+    group.addoption(
+        "--perdure-keep-state",
+        action="store_true",
+        help="keep the data folder of each test, and tell where it is when the test fails",
+    )
+    parser.addini("perdure_config", "the application under test, from here", default="")
+    parser.addini("perdure_strict", "fail tests that leave alarms, work or unheard failures", "bool", False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.fixture
+def perdure(request: pytest.FixtureRequest) -> Iterator[Perdure]:
+    """Give a runtime for this test: storage of its own, no port. The marker `perdure` names classes or a configuration."""
+    app = _make(request.node)
+    yield app
+    if app.is_running:
+        app.forget()
+        pytest.fail("the test runtime was started and not stopped; use `async with perdure:`", pytrace=False)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
+    """Let an `async def` test run inside of its runtime."""
+    app = getattr(item, "funcargs", {}).get("perdure")
+    if app is None or not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
+        yield
+        return
+    test = item.obj
+    item.obj = _inside(app, test)
+    try:
+        yield
+    finally:
+        item.obj = test
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Tell what the runtime has said, and where its data is, when a test fails."""
+    outcome = yield
+    app = getattr(item, "funcargs", {}).get("perdure")
+    report = outcome.get_result()
+    if app is None or call.when != "call" or not report.failed:
+        return
+    if app.logs:
+        report.sections.append(("perdure", "\n".join(map(str, app.logs))))
+    if item.config.getoption("perdure_keep_state") and app.folder is not None:
+        report.sections.append(("perdure data", f"{app.folder}\nperdure objects --data {app.folder}"))
+
+
+def _inside(app: Perdure, test: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(test)
+    async def run(**arguments: Any) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pytest.fail(NOT_ASYNCIO, pytrace=False)
+        async with app:
+            await test(**arguments)
+
+    return run
+
+
+def _make(item: pytest.Item) -> Perdure:
+    from perdure.errors import ConfigError
+    from perdure.testing.harness import runtime
+
+    settings = _settings(item)
+    try:
+        return runtime(*settings.pop("classes", ()), **settings)
+    except ConfigError as error:  # its text is whole: no traceback adds anything
+        pytest.fail(str(error), pytrace=False)
+
+
+def _settings(item: pytest.Item) -> dict[str, Any]:
+    """Return the arguments of `testing.runtime`, from markers, options and the configuration of pytest."""
+    config = item.config
+    settings: dict[str, Any] = {"strict": config.getini("perdure_strict")}
+    for mark in reversed(list(item.iter_markers("perdure"))):
+        if mark.args:
+            pytest.fail(f"the marker perdure takes keywords alone: {MARKER}", pytrace=False)
+        given = dict(mark.kwargs)
+        if "config" in given:
+            given["config"] = item.path.parent / given["config"]
+        if "classes" in given or "config" in given:
+            settings.pop("classes", None)
+            settings.pop("config", None)
+        settings |= given
+    if "classes" not in settings and "config" not in settings:
+        settings["config"] = _config(config)
+    if config.getoption("perdure_keep_state"):
+        settings["keep_in"] = config._tmp_path_factory.mktemp("perdure")  # type: ignore[attr-defined]
+    return settings
+
+
+def _config(config: pytest.Config) -> Path:
+    option = config.getoption("perdure_config")
+    if option:
+        return Path(config.invocation_params.dir, option)
+    return Path(config.rootpath, config.getini("perdure_config"))
