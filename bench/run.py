@@ -42,6 +42,7 @@ QUESTIONS = (
     "ws_broadcast",
     "ws_memory",
     "ws_wake",
+    "capnweb",
     "floors",
     "event_path",
     "list_objects",

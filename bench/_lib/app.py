@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from perdure import DurableObject, Response, WebSocketPair, WorkerEntrypoint
+from perdure import DurableObject, Response, RpcTarget, WebSocketPair, WorkerEntrypoint, rpc
 
 
 class Plain(DurableObject):
@@ -87,12 +87,19 @@ class Waking(DurableObject):
         fired += 1
 
 
+class Api(RpcTarget):
+    def add(self, a, b):
+        return a + b
+
+
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
         # /<kind>/<name>/<what>[/<number>]
         _, kind, name, what, *number = urlsplit(request.url).path.split("/")
         if kind == "none":
             return Response("none")
+        if kind == "capnweb":
+            return await rpc.serve(request, Api())
         if kind == "room":
             return await self.env.ROOM.get_by_name(name).fetch(request)
         stub = (self.env.PLAIN if kind == "plain" else self.env.ITEM).get_by_name(name)

@@ -170,7 +170,7 @@ class Bench:
         command = [self.tools.wrk, "-t1", f"-c{connections}", f"-d{whole_s}s", "--timeout", "30s"]
         command += ["-s", str(HERE / "paths.lua"), f"http://127.0.0.1:{server.port}"]
         command += ["--", pattern, str(numbers)]
-        return self._played(server, command, "", pattern)
+        return self.play(server, command, "", pattern)
 
     def ask(
         self, server: Server, pattern: str, requests: int, *, numbers: int = 0, connections: int = 64
@@ -181,7 +181,7 @@ class Bench:
 
     def talk(self, server: Server, **asked: Any) -> Load:
         """Let `ws_loader.py` talk to *server* as *asked*; an error ends the run."""
-        return self._played(server, WS_LOADER, json.dumps({"port": server.port, **asked}), str(asked["what"]))
+        return self.play(server, WS_LOADER, json.dumps({"port": server.port, **asked}), str(asked["what"]))
 
     @contextmanager
     def holding(self, server: Server, **asked: Any) -> Iterator[Held]:
@@ -209,9 +209,10 @@ class Bench:
 
     def _own(self, server: Server, asked: dict[str, object]) -> Load:
         command = [sys.executable, str(HERE / "loader.py")]
-        return self._played(server, command, json.dumps(asked), str(asked["pattern"]))
+        return self.play(server, command, json.dumps(asked), str(asked["pattern"]))
 
-    def _played(self, server: Server, command: list[str], sent: str, pattern: str) -> Load:
+    def play(self, server: Server, command: list[str], sent: str, pattern: str) -> Load:
+        """Run a load process, which is told *sent* and prints what it saw; an error ends the run."""
         core = self.load_core
         before_s = server.cpu_s()
         process = subprocess.run(

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench"
 WORKERD = "1.20261117.1"
 """The version compared with: one that is named, so that two runs mean the same."""
+CAPNWEB = "0.12.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,20 @@ def _workerd() -> str:
         )
         subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=CACHE, check=True)
     return str(binary.resolve())
+
+
+def capnweb() -> Path:
+    """Return the folder of packages with Node and the npm implementation of Cap'n Web, installed if they are not there."""
+    folder = CACHE / "capnweb"
+    if not (folder / "node_modules").exists() or CAPNWEB not in (folder / "package.json").read_text():
+        if shutil.which("npm") is None:
+            raise SystemExit("the question capnweb compares with npm's server: there is no npm here.")
+        say(f"installing capnweb {CAPNWEB} into {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        packages = f'"capnweb": "{CAPNWEB}", "ws": "8", "node": "22"'
+        (folder / "package.json").write_text(f'{{"private": true, "dependencies": {{{packages}}}}}\n')
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
+    return folder / "node_modules"
 
 
 def _wrk() -> str | None:
