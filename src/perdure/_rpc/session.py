@@ -19,7 +19,7 @@ from perdure._base.registry import Registry
 from perdure._rpc import pipes
 from perdure._rpc.capability import BrokenCapability, Capability, OnBroken, Path
 from perdure._rpc.capnweb import text
-from perdure._rpc.capnweb.decode import Decoder, is_id
+from perdure._rpc.capnweb.decode import Decoder
 from perdure._rpc.capnweb.encode import encode_error
 from perdure._rpc.capnweb.failures import as_failure
 from perdure._rpc.capnweb.text import ProtocolError
@@ -184,7 +184,7 @@ class Session:
     def _start(self, expression: Any, size: int) -> tuple[int, Export]:
         """Make the export of what a peer wants to be done."""
         id = self.exports.take_id()
-        if type(expression) is list and expression[:1] == ["pipeline"]:
+        if type(expression) is list and expression and expression[0] == "pipeline":
             target, path, args = self._decoder.call(expression)
             promise = self._incoming.call(self.exports[target], path or (), args)
         else:
@@ -204,7 +204,7 @@ class Session:
 
     def _pull(self, message: list[Any], size: int) -> None:
         _, id = message
-        if not is_id(id):
+        if type(id) is not int:
             raise _bad(message)
         self._want(id, self.exports[id])
 
@@ -250,7 +250,7 @@ class Session:
 
     def _release(self, message: list[Any], size: int) -> None:
         _, id, count = message
-        if not is_id(id) or not is_id(count):
+        if type(id) is not int or type(count) is not int:
             raise _bad(message)
         export = self.exports.release(id, count)
         if export is not None and export.is_pulled and not export.is_answered:
@@ -259,7 +259,7 @@ class Session:
 
     def _settle(self, message: list[Any], size: int) -> None:
         kind, id, expression = message
-        if not is_id(id):
+        if type(id) is not int:
             raise _bad(message)
         decoded = self._decoder.decode(expression)
         entry = self.imports.get(id)

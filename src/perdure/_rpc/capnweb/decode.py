@@ -312,11 +312,11 @@ class Decoder:
         self, given: list[Any], depth: int = 0
     ) -> tuple[int, tuple[str | int, ...] | None, Decoded | None]:
         """Return target, path and arguments of an `import` or `pipeline` expression."""
-        if not 2 <= len(given) <= 4:
+        size = len(given)
+        if not 2 <= size <= 4 or type(given[1]) is not int:
             raise _unknown(given)
-        id = _id(given)
-        path = None if len(given) == 2 else _path(given[2])
-        return id, path, None if len(given) < 4 else self.arguments(given[3], depth + 1)
+        path = None if size == 2 else _path(given[2])
+        return given[1], path, None if size < 4 else self.arguments(given[3], depth + 1)
 
     def _remap(self, given: list[Any], depth: int, into: Decoded, holder: Any, key: Any) -> Any:
         if len(given) != 5 or type(given[3]) is not list or type(given[4]) is not list:
@@ -379,13 +379,8 @@ _READERS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-def is_id(value: Any) -> bool:
-    """Whether *value* can be the number of an entry in a table."""
-    return type(value) is int and -SAFE <= value <= SAFE
-
-
 def _id(given: list[Any]) -> int:
-    if len(given) < 2 or not is_id(given[1]):
+    if len(given) < 2 or type(given[1]) is not int:
         raise _unknown(given)
     id: int = given[1]
     return id
@@ -395,7 +390,7 @@ def _path(given: Any) -> tuple[str | int, ...]:
     if type(given) is not list:
         raise _unknown(given)
     for part in given:
-        if type(part) is not str and not is_id(part):
+        if type(part) is not str and type(part) is not int:
             raise _unknown(given)
     return tuple(given)
 
