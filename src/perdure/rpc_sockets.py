@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from perdure._base.current import current
 from perdure._base.exceptions import text_of
 from perdure._base.limits import WEBSOCKET_REASON_BYTES_MAX
-from perdure._engine.sockets import roster_of
+from perdure._engine.sockets import forget_standard, roster_of
 from perdure._rpc.session import Closed, Session
 from perdure._sockets.end import STANDARD, End
 from perdure.errors import Disconnected
@@ -50,11 +50,8 @@ class SocketSession:
         self.session.lose(error)
 
     def over(self, end: End) -> None:
-        live = self._live
-        if live is not None and live.sockets is not None:
-            live.sockets.standard.discard(end)
-            if not live.events and not live.tasks:
-                live.became_idle()
+        if self._live is not None:
+            forget_standard(self._live, end)
         if self._on_over is not None:
             self._on_over()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_process import Perdure
+from support.npm import install
 
 HERE = Path(__file__).parent
 PACKAGES = ["capnweb@0.12", "ws@8", "node@22"]
@@ -17,12 +18,7 @@ PACKAGES = ["capnweb@0.12", "ws@8", "node@22"]
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with Node and the client in it."""
-    folder = tmp_path_factory.mktemp("capnweb")
-    npm = shutil.which("npm")
-    assert npm is not None, "this test needs Node and npm"
-    command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *PACKAGES]
-    subprocess.run(command, cwd=folder, check=True, timeout=100)
-    return folder
+    return install(tmp_path_factory.mktemp("capnweb"), *PACKAGES)
 
 
 @pytest.fixture

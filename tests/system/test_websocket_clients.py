@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +12,7 @@ import pytest
 import websockets
 from http_serving import run
 from support.inside import attempt, inside
+from support.npm import install
 from websocket_serving import Echo, playing
 
 from perdure._http.limits import HttpLimits, WebSocketLimits
@@ -93,12 +93,7 @@ def test_aiohttp_talks_pings_and_closes(limits):
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where Node finds the clients."""
-    folder = tmp_path_factory.mktemp("node")
-    npm = shutil.which("npm")
-    assert npm is not None, "this test needs Node and npm"
-    command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *NODE_PACKAGES]
-    subprocess.run(command, cwd=folder, check=True, timeout=100)
-    return folder
+    return install(tmp_path_factory.mktemp("node"), *NODE_PACKAGES)
 
 
 async def play(node: Path, script: str, port: int) -> list:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from perdure._base import limits
 from perdure._base.current import current, current_invocation
 from perdure._engine.events import SocketEvent
-from perdure._engine.sockets import leave, roster_of
+from perdure._engine.sockets import forget_standard, leave, roster_of
 from perdure._sockets.end import STANDARD, End
 from perdure._sockets.events import CloseEvent, ErrorEvent, Event, MessageEvent
 from perdure._sockets.rules import TRY_AGAIN_LATER
@@ -93,11 +93,8 @@ class Listening:
     def over(self, end: End) -> None:
         if self._invocation is not None:
             self._loop.call_soon(self._invocation.let_go)  # after what its listeners hear of the end
-        live = self._live
-        if live is not None and live.sockets is not None:
-            live.sockets.standard.discard(end)
-            if not live.events and not live.tasks:
-                live.became_idle()
+        if self._live is not None:
+            forget_standard(self._live, end)
 
     # --- listeners ------------------------------------------------------------------------------------
 

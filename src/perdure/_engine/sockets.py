@@ -46,6 +46,14 @@ def roster_of(live: Live) -> Roster:
     return roster
 
 
+def forget_standard(live: Live, end: End) -> None:
+    """Hear that nothing comes any more from a socket that kept the object in memory."""
+    if live.sockets is not None:
+        live.sockets.standard.discard(end)
+        if not live.events and not live.tasks:
+            live.became_idle()
+
+
 class _Deliver:
     """Delivers what one object's sockets hear; a new instance is made if there is none."""
 
