@@ -327,6 +327,23 @@ async def test_an_object_is_not_evicted_while_somebody_has_a_stub_of_its_code():
         await until(lambda: live.state == "evicted")
 
 
+@pytest.mark.rows("RPC-23")
+async def test_an_object_is_not_evicted_while_it_keeps_a_stub_of_somebody_elses():
+    """It would forget whom it has to call."""
+    clock = ManualClock()
+    async with an_object(Room, clock=clock) as stub:
+        await stub.call_later(lambda what: what)
+        live = live_of(stub)
+        clock.advance(100)
+        await until(lambda: not live.events)
+        assert live.state == "running"
+        assert await stub.use("still there") == "still there"
+        await inside(stub, lambda room: room.function.dispose())
+        await until(lambda: live.is_idle)
+        clock.advance(11)
+        await until(lambda: live.state == "evicted")
+
+
 @pytest.mark.rows("RPC-29")
 async def test_a_reset_fails_calls_under_way_with_its_error_and_later_ones_for_good():
     async with an_object(Room) as stub:

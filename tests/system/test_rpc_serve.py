@@ -11,11 +11,13 @@ import httpx
 import pytest
 import websockets
 from http_serving import run
+from support.held_disk import HeldDisk
 from support.sessions import Api
 from websocket_serving import playing
 
 from perdure import DurableObject, RpcTarget, WorkerEntrypoint, rpc
 from perdure._rpc.session import Session
+from perdure.testing.clock import ManualClock
 
 CALL = '["push",["pipeline",0,["add"],[1,2]]]\n["pull",1]'
 
@@ -308,7 +310,6 @@ def test_an_object_that_is_reset_ends_its_sessions():
 
 def test_an_answer_waits_for_the_writes_before_it():
     """Also when the object itself holds the session (GATE-08)."""
-    from support.held_disk import HeldDisk
 
     async def main():
         disk = HeldDisk()
@@ -372,9 +373,71 @@ def test_a_client_that_does_not_read_is_cut_off():
     run(main())
 
 
+class Keeper(RpcTarget):
+    """Passes a client's function on to an object, which keeps it."""
+
+    def __init__(self, room):
+        self._room = room
+
+    async def subscribe(self, listener):
+        return await self._room.subscribe(listener)
+
+    def room(self):
+        return self._room
+
+
+def test_an_object_stays_in_memory_while_it_keeps_a_function_of_a_clients():
+    """However the client got to it; not after the client has gone (RPC-23)."""
+
+    class Front(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await rpc.serve(request, Keeper(self.env.ROOM.get_by_name("a")))
+
+    async def main():
+        clock = ManualClock()
+        async with playing(Hall, worker=Front, clock=clock) as app:
+            lives = app.runtime.env.ROOM._space.lives
+            async with connect(app) as ws:
+                subscribe = '["push",["pipeline",0,["subscribe"],[["export",-1]]]]'
+                assert await ask(ws, subscribe, '["pull",1]') == ["resolve", 1, True]
+                clock.advance(60)
+                await asyncio.sleep(0.01)
+                assert len(lives) == 1
+                telling = asyncio.ensure_future(app.runtime.env.ROOM.get_by_name("a").tell("hello"))
+                assert json.loads(await ws.recv()) == ["push", ["pipeline", -1, [], ["hello"]]]
+            with pytest.raises(Exception, match="Peer closed"):
+                await telling
+            async with asyncio.timeout(5):
+                while lives:
+                    clock.advance(60)
+                    await asyncio.sleep(0.01)
+
+    run(main())
+
+
+def test_a_stub_of_an_object_that_a_method_returns_can_be_used_and_let_go():
+    """Letting it go is not a call of the object's."""
+
+    class Front(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await rpc.serve(request, Keeper(self.env.ROOM.get_by_name("a")))
+
+    async def main():
+        async with playing(Hall, worker=Front) as app, connect(app) as ws:
+            lines = '["push",["pipeline",0,["room"],[]]]', '["pull",1]'
+            assert await ask(ws, *lines) == ["resolve", 1, ["export", -1]]
+            await ws.send('["release",1,1]')
+            call = '["push",["pipeline",-1,["add"],[1,2]]]', '["pull",2]'
+            assert await ask(ws, *call) == ["resolve", 2, 3]
+            await ws.send('["release",-1,1]')
+            await asyncio.sleep(0.01)
+            assert len(app.runtime.env.ROOM._space.lives) == 1
+
+    run(main())
+
+
 def test_a_session_keeps_its_object_in_memory():
     """Its end lets it go."""
-    from perdure.testing.clock import ManualClock
 
     async def main():
         clock = ManualClock()

@@ -6,14 +6,14 @@ to let go; when the outcome of a call has arrived, at once, since we have it the
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure._base import limits
 from perdure._rpc.capability import DISPOSED, BrokenCapability, Capability, OnBroken, Path
 from perdure._rpc.capnweb.text import ProtocolError
+from perdure._rpc.owner import run_soon
 from perdure._rpc.promise import DISPOSED_PROMISE, RpcPromise, failed
 from perdure._rpc.settling import settle
 from perdure.errors import PerdureError
@@ -51,29 +51,23 @@ class Import:
         self.promise: RpcPromise | None = None
         self.outcome: Capability | None = None
 
-    def let_go(self) -> None:
-        """Count out one handle."""
+    def let_go(self, watches: Iterable[int] = ()) -> None:
+        """Count out one handle, and forget what it wanted to hear of."""
+        for watch in watches:
+            self.session.forget(watch)
         self.handles -= 1
         if not self.handles and self.outcome is None and self.id != MAIN:
             self.session.release(self)
-
-    def let_go_soon(self) -> None:
-        """Count out one handle in a step of the loop: Python collects garbage in any line, of any thread."""
-        loop = self.session.loop
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-            if asyncio._get_running_loop() is loop:
-                loop.call_soon(self.let_go)
-            else:
-                loop.call_soon_threadsafe(self.let_go)
 
 
 class ImportCapability(Capability):
     """One handle to something of the peer's."""
 
-    __slots__ = ("entry",)
+    __slots__ = ("_watches", "entry")
 
     def __init__(self, entry: Import) -> None:
         self.entry: Import | None = entry
+        self._watches: tuple[int, ...] = ()
         entry.handles += 1
 
     def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
@@ -106,7 +100,7 @@ class ImportCapability(Capability):
     def dispose(self) -> None:
         entry, self.entry = self.entry, None
         if entry is not None:
-            entry.let_go()
+            entry.let_go(self._watches)
             if entry.id == MAIN:
                 entry.session.close()
 
@@ -117,7 +111,7 @@ class ImportCapability(Capability):
         if entry.outcome is not None:
             entry.outcome.on_broken(callback)
         else:
-            entry.session.when_broken(callback)
+            self._watches = (*self._watches, entry.session.when_broken(callback))
 
     def describe(self) -> str:
         return "what was disposed" if self.entry is None else f"what {self.entry.session.peer} has"
@@ -125,7 +119,7 @@ class ImportCapability(Capability):
     def __del__(self) -> None:
         entry = self.entry
         if entry is not None and entry.outcome is None and entry.id != MAIN:
-            entry.let_go_soon()
+            run_soon(entry.session.loop, partial(entry.let_go, self._watches))
 
 
 class RemotePromise(RpcPromise):

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure._base import limits
@@ -21,7 +22,7 @@ from perdure._rpc.capnweb.failures import as_failure
 from perdure._rpc.capnweb.values import Blob
 from perdure._rpc.crossing import Crossing
 from perdure._rpc.imports import ImportCapability
-from perdure._rpc.owner import start
+from perdure._rpc.owner import run_soon, start
 from perdure._rpc.promise import RpcPromise, failed
 from perdure._rpc.settling import settle
 from perdure._rpc.target import RpcTarget
@@ -195,8 +196,7 @@ class ReadableStream:
     def __del__(self) -> None:
         pipe = self._pipe
         if pipe is not None and pipe._end is None:
-            with suppress(RuntimeError):  # the loop is closed
-                pipe._loop.call_soon_threadsafe(pipe.fail, PerdureError(CANCELLED))
+            run_soon(pipe._loop, partial(pipe.fail, PerdureError(CANCELLED)))
 
 
 class WritableStream:

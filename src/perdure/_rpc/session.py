@@ -95,7 +95,8 @@ class Session:
         self._outbox = Outbox(send)
         self._size = 0  # of the peer's calls that are under way
         self._work = 0  # answers that the peer waits for, and streams that flow
-        self._broken: list[OnBroken] = []
+        self._watchers: dict[int, OnBroken] = {}
+        self._watches = 0
         self._main = ImportCapability(self.imports[MAIN])
 
     # --- what its owner does --------------------------------------------------------------------------
@@ -156,20 +157,23 @@ class Session:
         self.ended = error
         self._outbox.close()
         self.imports.clear(error)
-        broken, self._broken = self._broken, []
-        for callback in broken:
+        watchers, self._watchers = self._watchers, {}
+        for callback in watchers.values():
             # In a step of its own: what it raises is its own affair, and it may use what is ending here.
             self.loop.call_soon(callback, error)
         self.exports.clear(error)
         if self._on_end is not None:
             self._on_end(error, is_ours)
 
-    def when_broken(self, callback: OnBroken) -> None:
-        """Call *callback* with the reason when the session ends."""
-        if self.ended is not None:
-            self.loop.call_soon(callback, self.ended)
-        else:
-            self._broken.append(callback)
+    def when_broken(self, callback: OnBroken) -> int:
+        """Call *callback* with the reason when the session ends; return what `forget` takes."""
+        self._watches += 1
+        self._watchers[self._watches] = callback
+        return self._watches
+
+    def forget(self, watch: int) -> None:
+        """Call no more what `when_broken` was given."""
+        self._watchers.pop(watch, None)
 
     # --- messages of the peer -------------------------------------------------------------------------
 

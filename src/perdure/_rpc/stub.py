@@ -6,11 +6,14 @@ asks the capability.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from perdure._base import limits
+from perdure._base.current import current
 from perdure._rpc.capability import Capability, OnBroken, Path
+from perdure._rpc.owner import run_soon
 
 if TYPE_CHECKING:
     from perdure._rpc.promise import RpcPromise
@@ -64,8 +67,15 @@ class RpcStub(Stub):
         return self._capability.call((), args, kwargs)
 
     def dup(self) -> RpcStub:
-        """Return another stub of the same target, which is let go when all of them are disposed (RPC-16)."""
-        return stub_of(self._capability.dup())
+        """
+        Return another stub of the same target, which is let go when all of them are disposed (RPC-16).
+
+        An object that keeps one stays in memory for as long as it does, or until the target is lost (RPC-23).
+        """
+        holder = current.get()
+        return (
+            stub_of(self._capability.dup()) if holder is None else _KeptStub(self._capability.dup(), holder)
+        )
 
     def dispose(self) -> None:
         """Give the stub up; later calls through it fail (RPC-17)."""
@@ -75,7 +85,7 @@ class RpcStub(Stub):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._capability.dispose()
+        self.dispose()
 
     def on_broken(self, callback: OnBroken) -> None:
         """Call `callback(error)` when the target is lost: its object was reset, its worker's request is over."""
@@ -84,6 +94,37 @@ class RpcStub(Stub):
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Do what *function* says with the target; see `RpcPromise.map`."""
         return _map(self._capability, (), function)
+
+
+class _KeptStub(RpcStub):
+    """A stub that an object keeps: its holder is busy meanwhile."""
+
+    def __init__(self, capability: Capability, holder: Any) -> None:
+        self.__dict__["_capability"] = capability
+        self.__dict__["_holder"] = holder
+        holder.retain()
+        here = weakref.ref(self)
+
+        def lost(_: BaseException) -> None:
+            kept = here()
+            if kept is not None:
+                kept._let_go()
+
+        capability.on_broken(lost)
+
+    def dispose(self) -> None:
+        super().dispose()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        holder = self.__dict__.pop("_holder", None)
+        if holder is not None:
+            holder.let_go()
+
+    def __del__(self) -> None:
+        holder = self.__dict__.pop("_holder", None)
+        if holder is not None:
+            run_soon(holder.loop, holder.let_go)
 
 
 def stub_of(capability: Capability) -> RpcStub:

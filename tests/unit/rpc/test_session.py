@@ -503,6 +503,18 @@ async def test_the_end_fails_what_waits_and_disposes_what_was_given():
     assert pair.counts == ((0, 0), (0, 0))
 
 
+async def test_a_stub_that_was_disposed_hears_of_no_end():
+    pair = Pair(Api())
+    heard = []
+    for _ in range(3):
+        with await pair.api.room("a") as room:
+            room.on_broken(heard.append)
+    assert pair.client._watchers == {}
+    pair.client.lose(Disconnected("gone"))
+    await asyncio.sleep(0.01)
+    assert heard == []
+
+
 async def test_disposing_the_main_stub_ends_the_session():
     pair = Pair(Api())
     pair.api.dispose()
