@@ -64,7 +64,7 @@ def kind_of(cls: Hashable, name: str) -> str | None:
         return None
     if name in (RESERVED_OF_TARGETS if issubclass(cast(type, cls), RpcTarget) else RESERVED):
         return _RESERVED
-    if name.startswith("_"):
+    if type(name) is not str or name.startswith("_"):  # a path may have numbers in it
         return None
     for base in cast(type, cls).__mro__:
         if base is object or BASE_MARK in base.__dict__:

@@ -10,6 +10,7 @@ peer start in the order in which it made them. When the session is over, both ta
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -39,7 +40,10 @@ NO_MAIN: Final = "This connection has no main object."
 BINARY: Final = "Received a binary message; messages are text."
 BAD_MESSAGE: Final = "bad RPC message: {shown}"
 TOO_MUCH: Final = "More than {max:,} bytes of calls are under way in this session."
+INTERNAL: Final = "internal error"
 ONE_WAY: Final = "This session is a single HTTP request: its client cannot be called back. Use a WebSocket."
+
+log = logging.getLogger("perdure")
 
 SendError = Callable[[BaseException], BaseException | None]
 
@@ -132,6 +136,9 @@ class Session:
             self.abort(PerdureError(str(error)))
         except RecursionError:
             self.abort(PerdureError(text.TOO_DEEP.format(max=limits.CAPNWEB_DEPTH_MAX)))
+        except Exception:  # a mistake of ours, which must not reach whoever carries the messages
+            log.exception("a message of %s could not be handled", self.peer)
+            self.abort(PerdureError(INTERNAL))
 
     def input_ended(self, error: BaseException) -> None:
         """Take it that the peer says nothing more: what it has not closed ends with *error*."""
@@ -365,7 +372,11 @@ class Session:
     def _error(self, error: BaseException | None) -> list[Any]:
         assert error is not None, "an outcome is a value or an error"
         if self._on_send_error is not None:
-            error = self._on_send_error(error) or error
+            try:
+                error = self._on_send_error(error) or error
+            except Exception:
+                log.exception("on_send_error() failed")
+                error = PerdureError(INTERNAL)  # it may have been there to hide this one
         return encode_error(error)
 
 

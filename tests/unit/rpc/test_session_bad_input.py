@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.sessions import Api, Heard, Pair
 
 from perdure._base import limits
+from perdure._rpc.exports import Exports
 from perdure.errors import PerdureError
 
 
@@ -81,6 +82,37 @@ async def test_a_wrong_message_ends_the_session_with_its_reason(message, text):
     assert text in aborted(heard)
     say(heard, CALL, message)  # nobody listens any more
     assert len(heard.said) == 1
+
+
+async def test_a_mistake_of_ours_ends_the_session_and_nothing_else(monkeypatch, caplog):
+    """It is logged; the peer sees nothing of it."""
+    heard = Heard(Api())
+
+    def fails(*_):
+        raise KeyError("secret")
+
+    monkeypatch.setattr(Exports, "take_id", fails)
+    say(heard, CALL)
+    assert aborted(heard) == "internal error"
+    assert "secret" in caplog.text
+
+
+async def test_a_hook_for_errors_that_fails_hides_them(caplog):
+    """What it was to replace is not sent."""
+
+    def hook(error):
+        raise RuntimeError("in the hook")
+
+    heard = Heard(Api(), on_send_error=hook)
+    say(heard, ["push", ["pipeline", 0, ["raises"], ["range"]]], ["pull", 1])
+    assert '"internal error"' in await heard.answer()
+    assert "in the hook" in caplog.text
+
+
+async def test_numbers_in_a_path_lead_nowhere_from_a_target():
+    heard = Heard(Api())
+    say(heard, ["push", ["pipeline", 0, [5], []]], ["pull", 1])
+    assert "does not implement the method" in await heard.answer()
 
 
 async def test_an_id_is_never_used_twice():
