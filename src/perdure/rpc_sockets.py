@@ -35,7 +35,7 @@ class SocketSession:
         self._live: Live | None = current.get()
         self._on_over = on_over
         self.session = make_session(send=end.say, on_end=self._ended)
-        if self._live is not None:
+        if self._live is not None and end.url is None:  # a connection of ours keeps it by its task (WS-32)
             roster_of(self._live).standard.add(end)
         end.heard_by(self, STANDARD)
 

@@ -12,7 +12,7 @@ from http_serving import run
 from support.sessions import Api, Room
 from websocket_serving import playing
 
-from perdure import RpcTarget, WorkerEntrypoint, rpc
+from perdure import DurableObject, RpcTarget, WorkerEntrypoint, rpc
 from perdure.client import SyncRpcStub, connect, connect_sync
 from perdure.errors import Disconnected, PerdureError, TimedOut
 from perdure.rpc import UNDEFINED, Blob, RpcStub, WritableStream
@@ -173,6 +173,26 @@ def test_who_refuses_or_is_not_there_is_told():
         with pytest.raises(Disconnected):
             async with connect(f"ws://127.0.0.1:{app.port}/"):
                 pass
+
+    run(main())
+
+
+class Caller(DurableObject):
+    async def ask(self, url):
+        self.ctx.storage.kv["asked"] = True
+        async with connect(url) as api:
+            return await api.add(1, 2), await api.call(lambda value: value + 1, 1)
+
+
+def test_an_object_may_be_a_client():
+    async def main():
+        async with served() as app, playing(Caller) as other:
+            asked = await other.stub().ask(f"ws://127.0.0.1:{app.port}/")
+            assert asked == (3, 2)
+            live = next(iter(other.runtime.env.ROOM._space.lives.values()))
+            async with asyncio.timeout(5):
+                while not live.is_idle:
+                    await asyncio.sleep(0.01)
 
     run(main())
 
