@@ -7,9 +7,9 @@ Its messages are no events of the object; what they call is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from perdure._base.current import current
+from perdure._base.current import current, current_invocation
 from perdure._base.exceptions import text_of
 from perdure._base.limits import WEBSOCKET_REASON_BYTES_MAX
 from perdure._engine.sockets import forget_standard, roster_of
@@ -33,10 +33,13 @@ class SocketSession:
     ) -> None:
         self._end = end
         self._live: Live | None = current.get()
+        self._invocation: Any = None if self._live is not None else current_invocation.get()
         self._on_over = on_over
         self.session = make_session(send=end.say, on_end=self._ended)
         if self._live is not None and end.url is None:  # a connection of ours keeps it by its task (WS-32)
             roster_of(self._live).standard.add(end)
+        if self._invocation is not None:
+            self._invocation.retain()  # a worker's run lasts as long as its sessions (RPC-23)
         end.heard_by(self, STANDARD)
 
     def message(self, end: End, data: str | bytes) -> None:
@@ -52,6 +55,8 @@ class SocketSession:
     def over(self, end: End) -> None:
         if self._live is not None:
             forget_standard(self._live, end)
+        if self._invocation is not None:
+            self._invocation.let_go()
         if self._on_over is not None:
             self._on_over()
 
