@@ -21,6 +21,9 @@ class Counter(DurableObject):
     async def set_alarm(self):
         self.ctx.storage.set_alarm(4_000_000_000)
 
+    async def alarm(self):
+        pass
+
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
         return Response.json({"n": await self.env.COUNTER.get_by_name("web").hit()})
@@ -46,7 +49,6 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.text = ""
-        self.write("app.py", APP)
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
@@ -72,7 +74,9 @@ class Session:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    return Session(tmp_path)
+    session = Session(tmp_path)
+    session.write("app.py", APP)
+    return session
 
 
 @pytest.mark.parametrize("mode", ["auto", "strict"])
@@ -274,3 +278,25 @@ def test_a_session_without_it_imports_nothing_of_the_runtime(session: Session):
         "    assert 'apsw' not in sys.modules\n",
     )
     assert session.run() == {"passed": 1}, session.text
+
+
+@pytest.mark.parametrize("template", ["counter", "booking", "chat"])
+def test_a_new_application_is_tested_by_plain_pytest(template: str, tmp_path: Path):
+    """`perdure init` brings tests that need nothing but pytest, in the folder and from above."""
+    perdure = [sys.executable, "-m", "perdure", "init", "my-app", "--template", template]
+    told = subprocess.run(perdure, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "Test it:   pytest my-app" in told.stdout, told.stderr
+    session = Session(tmp_path / "my-app")
+    assert session.run("-p", "no:asyncio", "-p", "no:anyio") == {"passed": 4}, session.text
+
+
+def test_the_application_is_the_one_nearest_above_the_test(session: Session):
+    session.write("app.py", APP.replace("Counter(", "Outer("))
+    inner = session.folder / "inner" / "tests"
+    inner.mkdir(parents=True)
+    (inner.parent / "main.py").write_text(APP)
+    (inner / "test_inner.py").write_text(
+        "async def test_it(perdure):\n    assert list(perdure.env) == ['COUNTER']\n"
+    )
+    session.write("test_outer.py", "async def test_it(perdure):\n    assert list(perdure.env) == ['OUTER']\n")
+    assert session.run("-p", "no:asyncio") == {"passed": 2}, session.text

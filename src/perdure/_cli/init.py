@@ -16,7 +16,7 @@ from perdure._config.problem import Problem, ProblemsFound, listed
 
 HERE = pathlib.Path(__file__).parent
 LEFT_OUT = ("__pycache__", ".perdure*", "*.pyc", ".dev.vars", ".env")
-IGNORED = ".perdure*/\n.dev.vars*\n.env*\n__pycache__/\n"
+IGNORED = ".perdure*/\n.dev.vars*\n.env*\n__pycache__/\n.pytest_cache/\n"
 """The `.gitignore` of a new application: state, secrets and what Python leaves behind."""
 
 
@@ -50,8 +50,10 @@ def init(folder: str, template: str) -> int:
         ) from None
     for file in files:
         print(f"  wrote {shown(target / file)}")
-    command = "perdure dev" if target.resolve() == pathlib.Path.cwd() else f"perdure dev {shown(target)}"
-    print(f"\nNow run:  {command}", file=sys.stdout)
+    where = "" if target.resolve() == pathlib.Path.cwd() else f" {shown(target)}"
+    print(f"\nNow run:   perdure dev{where}", file=sys.stdout)
+    if pathlib.Path("test_app.py") in files:
+        print(f"Test it:   pytest{where}", file=sys.stdout)
     return exits.OK
 
 

@@ -2,7 +2,8 @@
 The pytest plugin: the fixture `perdure`, its marker and options. (edge)
 
 It forces no way to run `async def` tests: pytest-asyncio, anyio or a `conftest.py` of one's own does that, and the runtime
-starts in the loop in which the test runs, around its body. In a session that does not use it nothing of Perdure's runtime
+starts in the loop in which the test runs, around its body. A test with the fixture that nobody else runs is run here, so
+plain pytest is enough. In a session that does not use it nothing of Perdure's runtime
 is imported.
 """
 
@@ -77,6 +78,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
         item.obj = test
 
 
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test with the fixture if no plugin before has: this comes after theirs, and before pytest's own refusal."""
+    if "perdure" not in pyfuncitem.funcargs or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Tell what the runtime has said, and where its data is, when a test fails."""
@@ -130,14 +140,25 @@ def _settings(item: pytest.Item) -> dict[str, Any]:
             settings.pop("config", None)
         settings |= given
     if "classes" not in settings and "config" not in settings:
-        settings["config"] = _config(config)
+        settings["config"] = _config(item)
     if config.getoption("perdure_keep_state"):
         settings["keep_in"] = config._tmp_path_factory.mktemp("perdure")  # type: ignore[attr-defined]
     return settings
 
 
-def _config(config: pytest.Config) -> Path:
-    option = config.getoption("perdure_config")
+def _config(item: pytest.Item) -> Path:
+    """Return what the option or pytest's configuration names, else the application nearest above the test's file."""
+    from perdure._config.load import CONFIG_NAMES, MAIN_NAMES
+
+    config = item.config
+    option, configured = config.getoption("perdure_config"), config.getini("perdure_config")
     if option:
         return Path(config.invocation_params.dir, option)
-    return Path(config.rootpath, config.getini("perdure_config"))
+    if configured:
+        return Path(config.rootpath, configured)
+    for folder in item.path.parents:
+        if any((folder / name).exists() for name in (*CONFIG_NAMES, *MAIN_NAMES)):
+            return folder
+        if folder == config.rootpath:
+            break
+    return config.rootpath
