@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rows(*ids): the rows of the specification that the test answers")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes `-n auto` is: two for each processor, as tests of processes mostly wait."""
     return 2 * (os.cpu_count() or 1)

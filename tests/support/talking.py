@@ -52,7 +52,7 @@ class Client:
 
     async def gets(self, *messages: Any) -> None:
         """Wait until exactly these messages have come."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.got) < len(messages):
                 await asyncio.sleep(0)
         assert self.got == list(messages)
@@ -60,7 +60,7 @@ class Client:
 
     async def closes(self) -> CloseEvent | ErrorEvent:
         """Wait for the end of the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.end is None:
                 await asyncio.sleep(0)
         return self.end

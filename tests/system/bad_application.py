@@ -1,10 +1,12 @@
 """An application that is asked for everything that cannot be: what came of it is the answer, as JSON. (edge)"""
 
 import asyncio
+import threading
 
 from perdure import DurableObject, Response, WorkerEntrypoint
 
 MIB = 1024 * 1024
+LOCK = threading.Lock()
 
 
 class Silent(Exception):
@@ -29,7 +31,7 @@ def deep():
 
 def cycle():
     value = {"list": [1]}
-    value["list"].append({"self": value, "bad": print})
+    value["list"].append({"self": value, "bad": LOCK})
     return value
 
 
@@ -61,7 +63,7 @@ REQUESTS = {
     "reserved-websocket": lambda w: w.victim.websocket_message("x"),
     "reserved-dup": lambda w: w.victim.dup(),
     "wrong-arguments": lambda w: w.victim.echo(1, 2, 3),
-    "uncloneable-argument": lambda w: w.victim.echo({"deep": [1, {"er": print}]}),
+    "uncloneable-argument": lambda w: w.victim.echo({"deep": [1, {"er": LOCK}]}),
     "uncloneable-cycle": lambda w: w.victim.echo(cycle()),
     "uncloneable-result": lambda w: w.victim.give("lock"),
     "too-deep-argument": lambda w: w.victim.echo(nested(20_000)),
@@ -128,9 +130,7 @@ class Victim(DurableObject):
         return value
 
     async def give(self, what):
-        import threading
-
-        return b"x" * (32 * MIB + 1) if what == "large" else {"lock": threading.Lock()}
+        return b"x" * (32 * MIB + 1) if what == "large" else {"lock": LOCK}
 
     async def put(self, key, value):
         await self.ctx.storage.put(key, value)
