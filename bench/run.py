@@ -48,6 +48,7 @@ QUESTIONS = (
     "list_objects",
     "growth",
     "sleeping_objects",
+    "simulations",
 )
 
 

@@ -300,3 +300,29 @@ def test_the_application_is_the_one_nearest_above_the_test(session: Session):
     )
     session.write("test_outer.py", "async def test_it(perdure):\n    assert list(perdure.env) == ['OUTER']\n")
     assert session.run("-p", "no:asyncio") == {"passed": 2}, session.text
+
+
+SIMULATED = """
+from perdure.testing import explore, simulated
+from app import Counter
+
+@explore(Counter, seeds=5)
+async def test_seeds(sim):
+    print("seed", sim.seed)
+    assert sim.seed != 3
+
+@simulated(Counter)
+async def test_one_seed(sim):
+    print("one seed", sim.seed)
+    assert await sim.env.COUNTER.get_by_name("a").hit() == 1
+"""
+
+
+def test_a_seed_that_fails_is_told_and_given_back_by_an_option(session):
+    """No asyncio plugin is needed: the decorators make plain functions."""
+    session.write("test_sim.py", SIMULATED)
+    assert session.run() == {"failed": 1, "passed": 1}
+    assert "It failed with seed 3. Replay it with --perdure-seed 3" in session.text
+    assert session.run("--perdure-seeds", "3") == {"passed": 2}
+    assert session.run("--perdure-seed", "4", "-s") == {"passed": 2}
+    assert re.findall(r"seed \d", session.text) == ["seed 4", "seed 4"]

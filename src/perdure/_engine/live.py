@@ -90,8 +90,8 @@ class Live:
         self.gate = InputGate()
         self.broken: BaseException | None = None
         self.open_turn = False
-        self.events: set[Event] = set()
-        self.tasks: set[Any] = set()
+        self.events: dict[Event, None] = {}  # in order: each run of a simulation is the same
+        self.tasks: dict[Any, None] = {}
         self.alarm: AlarmRun | None = None  # the one whose handler runs
         self.queue = EventQueue(host.queue_limits, host.clock)
         self.overload_told_s = -limits.EVENT_WINDOW_S
@@ -120,7 +120,7 @@ class Live:
         context: Context = self.host.context.copy()
         context.run(current.set, self)
         event.task = asyncio.Task(self.serve(event), loop=self.host.loop, context=context)
-        self.events.add(event)  # last: the caller's stack may end in any of these lines
+        self.events[event] = None  # last: the caller's stack may end in any of these lines
 
     def refuse(self, event: Event, text: str) -> None:
         """Fail *event* because too much waits here; the object and what waits go on (ERR-13…16)."""
@@ -173,7 +173,7 @@ class Live:
             self._ended(event)
 
     def _ended(self, event: Event) -> None:
-        self.events.discard(event)
+        self.events.pop(event, None)
         if not self.events:
             self.became_idle()
 
@@ -390,7 +390,7 @@ class Live:
         task = asyncio.Task(
             self._run_section(blocking, run, future, fatal), loop=self.host.loop, context=context
         )
-        self.tasks.add(task)
+        self.tasks[task] = None
         if not fatal:  # whoever gives up a transaction rolls it back
             future.add_done_callback(lambda future: task.cancel() if future.cancelled() else None)
 
@@ -412,7 +412,7 @@ class Live:
                 future.set_result(value)
         finally:
             timer.cancel()
-            self.tasks.discard(asyncio.current_task())
+            self.tasks.pop(asyncio.current_task(), None)
             if self.broken is None:
                 self.gate.leave(blocking)
                 if not self.tasks and not self.events:
@@ -523,12 +523,12 @@ class Live:
 
     def task_began(self, task: Any) -> None:
         """Keep the object while *task*, of its own code, runs; 15 minutes from the last one that began (LIFE-07)."""
-        self.tasks.add(task)
+        self.tasks[task] = None
         self.idle_since_s = self.host.clock.monotonic_s()
 
     def task_ended(self, task: Any) -> None:
         """Hear that *task* is done."""
-        self.tasks.discard(task)
+        self.tasks.pop(task, None)
         if not self.tasks and not self.events:
             self.became_idle()
 

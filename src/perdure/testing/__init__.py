@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perdure.testing.exploring import crash_at_every_point, explore, simulated
     from perdure.testing.harness import Perdure, runtime
     from perdure.testing.helpers import (
         abort_all_durable_objects,
@@ -24,31 +25,42 @@ if TYPE_CHECKING:
         run_in_durable_object,
         wait_on_execution_context,
     )
+    from perdure.testing.loop import Deadlock
     from perdure.testing.outbound import NetworkRefused, Outbound
+    from perdure.testing.simulation import Simulation, run_simulation
     from perdure.testing.websocket import WebSocketClosed, WebSocketPeer, WebSocketRefused
 
 __all__ = [
+    "Deadlock",
     "NetworkRefused",
     "Outbound",
     "Perdure",
+    "Simulation",
     "WebSocketClosed",
     "WebSocketPeer",
     "WebSocketRefused",
     "abort_all_durable_objects",
+    "crash_at_every_point",
     "create_execution_context",
     "create_scheduled_controller",
     "delete_all_durable_objects",
     "evict_all_durable_objects",
     "evict_durable_object",
+    "explore",
     "list_durable_object_ids",
     "reset",
     "run_durable_object_alarm",
     "run_in_durable_object",
+    "run_simulation",
     "runtime",
+    "simulated",
     "wait_on_execution_context",
 ]
 
 _HOMES = {
+    "exploring": "crash_at_every_point explore simulated",
+    "loop": "Deadlock",
+    "simulation": "Simulation run_simulation",
     "harness": "Perdure runtime",
     "helpers": "abort_all_durable_objects create_execution_context create_scheduled_controller delete_all_durable_objects evict_all_durable_objects evict_durable_object list_durable_object_ids reset run_durable_object_alarm run_in_durable_object wait_on_execution_context",
     "outbound": "NetworkRefused Outbound",

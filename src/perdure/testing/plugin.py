@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -44,13 +45,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="keep the data folder of each test, and tell where it is when the test fails",
     )
+    group.addoption("--perdure-seed", metavar="N", help="run simulated tests with this seed alone")
+    group.addoption("--perdure-seeds", metavar="N", help="how many seeds each test of `explore` tries")
     parser.addini("perdure_config", "the application under test, from here", default="")
     parser.addini("perdure_strict", "fail tests that leave alarms, work or unheard failures", "bool", False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and pass seeds on to the decorators, which work without pytest too."""
     config.addinivalue_line("markers", MARKER)
+    for option in ("perdure_seed", "perdure_seeds"):
+        if config.getoption(option) is not None:
+            os.environ[option.upper()] = config.getoption(option)
 
 
 @pytest.fixture
