@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 
 import pytest
 from support.held_disk import HeldDisk
-from support.inside import an_object, attempt, inside, live_of, until
+from support.inside import an_object, attempt, inside, live_of, settled, until
 
 from perdure import (
     DataCloneError,
@@ -23,6 +24,7 @@ from perdure import (
 )
 from perdure._base.observer import Observer
 from perdure.testing.clock import ManualClock
+from perdure.rpc import dispose
 
 GONE = "The execution context which hosts this callback is no longer running."
 DISPOSED = "RPC stub used after being disposed."
@@ -90,6 +92,9 @@ class Room(DurableObject):
 
     async def call_later(self, function):
         self.function = function.dup()
+
+    def keep_in_a_cycle(self, target):
+        self.kept = [self, target.dup()]
 
     async def call_later_without_dup(self, function):
         self.function = function
@@ -372,6 +377,61 @@ async def test_on_broken_tells_of_a_reset():
         await attempt(counter.abort())
         await until(lambda: heard)
         assert str(heard[0]) == "by target"
+
+
+@pytest.mark.rows("RPC-22")
+async def test_a_reset_disposes_the_stubs_that_the_object_kept():
+    """The cycle that its code made of them is no reason to wait for the garbage collector."""
+    log = []
+
+    class Heard(RpcTarget):
+        def dispose(self):
+            log.append("let go")
+
+    gc.disable()
+    try:
+        async with runtime() as rt:
+            stub = rt.env.ROOM.get_by_name("x")
+            await stub.keep_in_a_cycle(Heard())
+            live_of(stub).abort(PerdureError("reset"))
+            await until(lambda: log == ["let go"])
+    finally:
+        gc.enable()
+
+
+@pytest.mark.rows("RPC-29")
+async def test_a_reset_frees_targets_that_others_still_hold():
+    """A handle to what is gone keeps nothing of it in memory."""
+    async with an_object(Room) as stub:
+        counter = await stub.counter()
+        room = weakref.ref(live_of(stub).instance)
+        live_of(stub).abort(PerdureError("reset"))
+        await until(lambda: room() is None)
+        with pytest.raises(PerdureError, match=GONE):
+            await counter.count()
+
+
+async def test_a_stub_that_was_disposed_tells_of_nothing():
+    """Nor does one that was dropped; the object keeps no list of them."""
+    told = []
+    async with an_object(Room) as stub:
+        counter, dropped = await stub.counter(), await stub.counter()
+        counter.on_broken(told.append)
+        dropped.on_broken(told.append)
+        counter.dispose()
+        del dropped
+        await until(lambda: not live_of(stub).watchers)
+        live_of(stub).abort(PerdureError("reset"))
+    assert told == []
+
+
+async def test_disposing_a_value_does_not_call_the_objects_in_it():
+    """A stub of an object has nothing to give up, and `dispose` might be a method of the object."""
+    async with runtime() as rt:
+        other = await rt.env.ROOM.get_by_name("x").other("never used")
+        dispose([other])
+        await settled(rt)
+        assert [live.name for space in rt._host.spaces.values() for live in space.lives.values()] == ["x"]
 
 
 @pytest.mark.rows("RPC-29")

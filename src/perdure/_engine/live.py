@@ -100,7 +100,7 @@ class Live:
         self.crowded = False  # its writes outrun the disk
         self.sockets = space.rosters.get(object_id)
         self.handles = 0  # that others have to targets of its code
-        self.watchers: list[Callable[[BaseException], object]] | None = None
+        self.watchers: dict[Callable[[BaseException], object], None] | None = None
         self._held: list[asyncio.Future[None]] = []
         self._store: Store | None = None
 
@@ -472,9 +472,14 @@ class Live:
         if self.broken is not None:
             callback(self.broken)
         elif self.watchers is None:
-            self.watchers = [callback]
+            self.watchers = {callback: None}
         else:
-            self.watchers.append(callback)
+            self.watchers[callback] = None
+
+    def forget(self, callback: Callable[[BaseException], object]) -> None:
+        """Do not call *callback*."""
+        if self.watchers is not None:
+            self.watchers.pop(callback, None)
 
     def _tell_watchers(self, error: BaseException) -> None:
         watchers, self.watchers = self.watchers, None

@@ -7,8 +7,9 @@ up, and no call through one is under way, the target's `dispose` runs (RPC-21).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Final
 
 from perdure._base.awaitables import invoke
@@ -45,14 +46,22 @@ class Export:
         self.context: Context = copy_context()
         self.handles = 0
         owner.retain(lent=lent)
+        owner.when_broken(self._lose)
 
-    def release(self) -> None:
-        """Count out one handle."""
+    def _lose(self, error: BaseException) -> None:
+        """Let the target go although somebody has handles: none of its code runs any more."""
+        self.target = None
+
+    def release(self, watchers: Iterable[OnBroken] | None = None) -> None:
+        """Count out one handle, and forget who would have been told through it that the owner is gone."""
+        for watcher in watchers or ():
+            self.owner.forget(watcher)
         self.handles -= 1
         if self.handles:
             return
         target, owner = self.target, self.owner
         self.target = None
+        owner.forget(self._lose)
         if isinstance(target, RpcTarget) and callable(end := getattr(target, "dispose", None)):
             owner.start_disposer(f"{type(target).__qualname__}.dispose", end, self.context)
         owner.let_go(lent=self._lent)
@@ -61,10 +70,11 @@ class Export:
 class LocalCapability(Capability):
     """One handle of an export."""
 
-    __slots__ = ("_export",)
+    __slots__ = ("_export", "_watchers")
 
     def __init__(self, export: Export) -> None:
         self._export: Export | None = export
+        self._watchers: list[OnBroken] | None = None
         export.handles += 1
 
     def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
@@ -115,11 +125,16 @@ class LocalCapability(Capability):
     def dispose(self) -> None:
         export, self._export = self._export, None
         if export is not None:
-            export.release()
+            export.release(self._watchers)
 
     def on_broken(self, callback: OnBroken) -> None:
-        if self._export is not None:
-            self._export.owner.when_broken(in_this_context(callback))
+        if self._export is None:
+            return
+        watcher = in_this_context(callback)
+        if self._watchers is None:
+            self._watchers = []
+        self._watchers.append(watcher)
+        self._export.owner.when_broken(watcher)
 
     def is_of(self, owner: Any) -> bool:
         return self._export is not None and self._export.owner is owner
@@ -133,7 +148,7 @@ class LocalCapability(Capability):
     def __del__(self) -> None:
         export = self._export
         if export is not None:
-            run_soon(export.owner.loop, export.release)
+            run_soon(export.owner.loop, partial(export.release, self._watchers))
 
 
 def in_this_context(callback: OnBroken) -> OnBroken:

@@ -67,6 +67,9 @@ class Owner(Protocol):
     def when_broken(self, callback: Callable[[BaseException], object]) -> None:
         """Call *callback* with the reason, once, when no code of it runs any more; it must not fail."""
 
+    def forget(self, callback: Callable[[BaseException], object]) -> None:
+        """Do not call *callback*, which `when_broken` was given."""
+
 
 def current_owner(registry: Registry | None) -> Owner:
     """Return the owner of the running code; *registry* is used if that is the code around a runtime."""
@@ -128,6 +131,9 @@ class LoopOwner:
     def when_broken(self, callback: Callable[[BaseException], object]) -> None:
         """It never is."""
 
+    def forget(self, callback: Callable[[BaseException], object]) -> None:
+        """It never calls one."""
+
 
 class Invocation:
     """
@@ -146,7 +152,7 @@ class Invocation:
         self.is_gone = False
         self._holds = 1
         self._calls: dict[asyncio.Task[None], Call] = {}
-        self._watchers: list[Callable[[BaseException], object]] = []
+        self._watchers: dict[Callable[[BaseException], object], None] = {}  # in the order in which they came
 
     def start_call(
         self, future: Call, method: str, run: Callable[[], Awaitable[Any]], size_bytes: int, context: Context
@@ -178,7 +184,10 @@ class Invocation:
         if self.is_gone:
             callback(PerdureError(GONE))
         else:
-            self._watchers.append(callback)
+            self._watchers[callback] = None
+
+    def forget(self, callback: Callable[[BaseException], object]) -> None:
+        self._watchers.pop(callback, None)
 
     def let_go_soon(self) -> None:
         """Let go in a step of the loop: for finalizers, which run in any line of any thread."""
@@ -191,9 +200,9 @@ class Invocation:
             if not future.done():
                 future.set_exception(PerdureError(GONE))
             task.cancel()
-        for callback in self._watchers:
+        watchers, self._watchers = self._watchers, {}
+        for callback in watchers:
             callback(PerdureError(GONE))
-        self._watchers.clear()
 
 
 def run_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:

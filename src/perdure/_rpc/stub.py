@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from perdure._base import limits
-from perdure._base.current import current
+from perdure._base.current import current, current_invocation
 from perdure._rpc.capability import Capability, OnBroken, Path
 from perdure._rpc.owner import run_soon
 
@@ -70,12 +70,16 @@ class RpcStub(Stub):
         """
         Return another stub of the same target, which is let go when all of them are disposed (RPC-16).
 
-        An object that keeps one stays in memory for as long as it does, or until the target is lost (RPC-23).
+        An object that keeps one stays in memory for as long as it does, or until the target is lost (RPC-23). What code
+        of an object or a worker keeps is disposed when that is reset, or over (RPC-22).
         """
         holder = current.get()
-        return (
-            stub_of(self._capability.dup()) if holder is None else _KeptStub(self._capability.dup(), holder)
-        )
+        capability = self._capability.dup()
+        stub = stub_of(capability) if holder is None else _KeptStub(capability, holder)
+        owner = holder or current_invocation.get()
+        if owner is not None:
+            end_with(owner, stub)
+        return stub
 
     def dispose(self) -> None:
         """Give the stub up; later calls through it fail (RPC-17)."""
@@ -125,6 +129,17 @@ class _KeptStub(RpcStub):
         holder = self.__dict__.pop("_holder", None)
         if holder is not None:
             run_soon(holder.loop, holder.let_go)
+
+
+def end_with(owner: Any, stub: RpcStub) -> None:
+    """Dispose *stub*, if it is there still, when no code of *owner* runs any more."""
+
+    def end(error: BaseException) -> None:
+        if (kept := here()) is not None:
+            kept.dispose()
+
+    here = weakref.ref(stub, lambda _: owner.forget(end))
+    owner.when_broken(end)
 
 
 def stub_of(capability: Capability) -> RpcStub:
