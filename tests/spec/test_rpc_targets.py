@@ -23,8 +23,8 @@ from perdure import (
     WorkerEntrypoint,
 )
 from perdure._base.observer import Observer
-from perdure.testing.clock import ManualClock
 from perdure.rpc import dispose
+from perdure.testing.clock import ManualClock
 
 GONE = "The execution context which hosts this callback is no longer running."
 DISPOSED = "RPC stub used after being disposed."

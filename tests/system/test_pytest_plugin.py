@@ -280,7 +280,7 @@ def test_a_session_without_it_imports_nothing_of_the_runtime(session: Session):
     assert session.run() == {"passed": 1}, session.text
 
 
-@pytest.mark.parametrize("template", ["counter", "booking", "chat"])
+@pytest.mark.parametrize("template", ["counter", "booking", "chat", "shared_list"])
 def test_a_new_application_is_tested_by_plain_pytest(template: str, tmp_path: Path):
     """`perdure init` brings tests that need nothing but pytest, in the folder and from above."""
     perdure = [sys.executable, "-m", "perdure", "init", "my-app", "--template", template]

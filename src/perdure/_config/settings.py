@@ -299,7 +299,7 @@ SETTINGS: tuple[Setting, ...] = (
         "counter",
         "What to begin with.",
         ("init",),
-        choices=("counter", "booking", "chat"),
+        choices=("counter", "booking", "chat", "shared_list"),
         in_environment=False,
     ),
 )

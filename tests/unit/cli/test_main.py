@@ -191,7 +191,7 @@ def test_check_of_a_broken_configuration_as_json(capsys):
 # --- init -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("template", ["counter", "booking", "chat"])
+@pytest.mark.parametrize("template", ["counter", "booking", "chat", "shared_list"])
 def test_init_writes_an_application_that_check_accepts(template, capsys):
     """Every template."""
     assert run_command(["init", "my-app", "--template", template]) == 0
