@@ -43,6 +43,7 @@ QUESTIONS = (
     "ws_memory",
     "ws_wake",
     "capnweb",
+    "capnweb_memory",
     "floors",
     "event_path",
     "list_objects",
@@ -118,12 +119,14 @@ def raise_descriptor_limit() -> None:
 
 
 def report(about: dict[str, str | float], rows: list[Row]) -> str:
-    """Return both tables and what they were measured on."""
+    """Return the tables and what they were measured on."""
     parts = ["\n".join(f"{name}: {value}" for name, value in about.items())]
-    compared = [row for row in rows if row.workerd]
-    alone = [row for row in rows if not row.workerd]
-    parts += [table(compared)] if compared else []
-    parts += [table(alone, compared=False)] if alone else []
+    compared: dict[str, list[Row]] = {}
+    for row in rows:
+        compared.setdefault(row.beside if row.theirs else "", []).append(row)
+    alone = compared.pop("", [])
+    parts += [table(rows, beside=beside) for beside, rows in compared.items()]
+    parts += [table(alone)] if alone else []
     notes = [f"{row.name}: {row.note}" for row in rows if row.note]
     return "\n\n".join(parts + (["\n".join(notes)] if notes else []))
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlsplit
 
 from perdure import DurableObject, Response, RpcTarget, WebSocketPair, WorkerEntrypoint, rpc
+
+RECORD = {f"field {n}": "x" * 85 for n in range(10)}  # 1 KB, keys included
 
 
 class Plain(DurableObject):
     async def ping(self):
         return "pong"
+
+    def sync(self):
+        return "pong"
+
+    async def take(self, record):
+        return len(record)
+
+    async def call(self, function):
+        return await function("pong")
 
     async def fetch(self, request):
         return Response("pong")
@@ -98,7 +110,7 @@ class Default(WorkerEntrypoint):
         _, kind, name, what, *number = urlsplit(request.url).path.split("/")
         if kind == "none":
             return Response("none")
-        if kind == "capnweb":
+        if kind == "rpc":
             return await rpc.serve(request, Api())
         if kind == "room":
             return await self.env.ROOM.get_by_name(name).fetch(request)
@@ -133,6 +145,22 @@ class Default(WorkerEntrypoint):
             case "loop-ping":
                 for _ in range(n):
                     await stub.ping()
+                return Response(str(n))
+            case "loop-sync":
+                for _ in range(n):
+                    await stub.sync()
+                return Response(str(n))
+            case "loop-dict":
+                for _ in range(n):
+                    await stub.take(RECORD)
+                return Response(str(n))
+            case "loop-callback":
+                for _ in range(n):
+                    await stub.call(lambda text: text)
+                return Response(str(n))
+            case "rounds-ping":
+                for _ in range(n // 64):
+                    await asyncio.gather(*[stub.ping() for _ in range(64)])
                 return Response(str(n))
             case "loop-add":
                 for _ in range(n):

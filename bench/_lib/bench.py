@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _lib.servers import HERE, Perdure, Server, Workerd
+from _lib.servers import HERE, Node, Perdure, Server, Workerd
 from _lib.table import Row
 from _lib.tools import Tools, say
 
@@ -54,7 +54,7 @@ class Held:
         out, _ = self._process.communicate("\n", timeout=60)
         load = Load(**json.loads(out.splitlines()[-1]), cpu_us=0.0)
         if load.errors:
-            raise SystemExit(f"{load.errors} messages found an object that had not left memory")
+            raise SystemExit(f"{load.errors} of the last messages were not answered as they should")
         return load
 
 
@@ -132,6 +132,12 @@ class Bench:
             yield ours, theirs
 
     @contextmanager
+    def beside_node(self) -> Iterator[tuple[Server, Server]]:
+        """Run Perdure and npm's server of Cap'n Web, which share a core."""
+        with self.running(self.perdure(), Node(self.place(), self.server_core, self.tools.node)) as (a, b):
+            yield a, b
+
+    @contextmanager
     def running(self, *servers: Server) -> Iterator[tuple[Server, ...]]:
         """
         Run *servers*; what they stored goes with the run's folder.
@@ -170,7 +176,7 @@ class Bench:
         command = [self.tools.wrk, "-t1", f"-c{connections}", f"-d{whole_s}s", "--timeout", "30s"]
         command += ["-s", str(HERE / "paths.lua"), f"http://127.0.0.1:{server.port}"]
         command += ["--", pattern, str(numbers)]
-        return self.play(server, command, "", pattern)
+        return self._played(server, command, "", pattern)
 
     def ask(
         self, server: Server, pattern: str, requests: int, *, numbers: int = 0, connections: int = 64
@@ -181,11 +187,11 @@ class Bench:
 
     def talk(self, server: Server, **asked: Any) -> Load:
         """Let `ws_loader.py` talk to *server* as *asked*; an error ends the run."""
-        return self.play(server, WS_LOADER, json.dumps({"port": server.port, **asked}), str(asked["what"]))
+        return self._played(server, WS_LOADER, json.dumps({"port": server.port, **asked}), str(asked["what"]))
 
     @contextmanager
     def holding(self, server: Server, **asked: Any) -> Iterator[Held]:
-        """Keep WebSockets to *server* open meanwhile; see `hold` in `ws_loader.py`."""
+        """Keep WebSockets to *server* open meanwhile; see `hold` and `sessions` in `ws_loader.py`."""
         core = self.load_core
         process = subprocess.Popen(
             WS_LOADER,
@@ -209,10 +215,9 @@ class Bench:
 
     def _own(self, server: Server, asked: dict[str, object]) -> Load:
         command = [sys.executable, str(HERE / "loader.py")]
-        return self.play(server, command, json.dumps(asked), str(asked["pattern"]))
+        return self._played(server, command, json.dumps(asked), str(asked["pattern"]))
 
-    def play(self, server: Server, command: list[str], sent: str, pattern: str) -> Load:
-        """Run a load process, which is told *sent* and prints what it saw; an error ends the run."""
+    def _played(self, server: Server, command: list[str], sent: str, pattern: str) -> Load:
         core = self.load_core
         before_s = server.cpu_s()
         process = subprocess.run(
@@ -272,7 +277,8 @@ class Bench:
             cpu_us[servers.index(server)].append(load.cpu_us)
             return load.per_second
 
-        return Row(name, unit, *self.in_turns(servers, measured), aim=aim, cpu_us=cpu_us)
+        found = self.in_turns(servers, measured)
+        return Row(name, unit, *found, aim=aim, cpu_us=cpu_us, beside=servers[1].name)
 
 
 def expect(found: object, wanted: object, what: str) -> None:

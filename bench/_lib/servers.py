@@ -1,4 +1,4 @@
-"""The two servers that are compared, each a process of its own on fresh storage. Only loopback."""
+"""The servers that are compared, each a process of its own on fresh storage. Only loopback."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+
+from _lib.tools import CAPNWEB_SERVER
 
 import perdure
 
@@ -202,3 +204,16 @@ class Workerd(Server):
 
     def command(self) -> Sequence[str]:
         return [self._binary, "serve", "config.capnp"]
+
+
+class Node(Server):
+    """npm's `capnweb` with the sockets of `ws`; it stores nothing."""
+
+    name = "Node"
+
+    def __init__(self, folder: Path, core: int | None, binary: str) -> None:
+        super().__init__(folder, core)
+        self._binary = binary
+
+    def command(self) -> Sequence[str]:
+        return [self._binary, str(CAPNWEB_SERVER), str(self.port)]

@@ -12,24 +12,26 @@ class Row:
     """
     One measured thing on one or two sides.
 
-    `perdure` and `workerd` have one number for each turn, in the order of the turns; the ratio is the median of
+    `perdure` and `theirs` have one number for each turn, in the order of the turns; the ratio is the median of
     the turns' own ratios, since the two halves of a turn met the same machine.
     """
 
     name: str
     unit: str
     perdure: list[float]
-    workerd: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
     aim: str = ""
     """What the ratio is to be: ">= 3" or "<= 1"; with `aim_of_value` what Perdure's own number is to be."""
     aim_of_value: bool = False
     note: str = ""
+    beside: str = "workerd"
+    """Whose numbers those in `theirs` are."""
     cpu_us: list[list[float]] = field(default_factory=list)
     """Of both sides, processor time for each request: what is left to compare when the machine is busy."""
 
     @property
     def cpu_ratio(self) -> float | None:
-        """How many times the processor time of Perdure workerd takes."""
+        """How many times the processor time of Perdure the other side takes."""
         if len(self.cpu_us) != 2:
             return None
         ours, theirs = map(statistics.median, self.cpu_us)
@@ -37,7 +39,7 @@ class Row:
 
     @property
     def ratios(self) -> list[float]:
-        return [ours / theirs for ours, theirs in zip(self.perdure, self.workerd, strict=False) if theirs]
+        return [ours / theirs for ours, theirs in zip(self.perdure, self.theirs, strict=False) if theirs]
 
     @property
     def ratio(self) -> float | None:
@@ -57,7 +59,8 @@ class Row:
             "name": self.name,
             "unit": self.unit,
             "perdure": self.perdure,
-            "workerd": self.workerd,
+            "theirs": self.theirs,
+            "beside": self.beside,
             "ratio": self.ratio,
             "ratios": self.ratios,
             "aim": self.aim,
@@ -71,14 +74,17 @@ def _median(values: list[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-_COMPARED = ("", "unit", "Perdure", "workerd", "ratio", "(lowest, highest)", "aim", "reached", "CPU ratio")
+_COMPARED = ("", "unit", "Perdure", "", "ratio", "(lowest, highest)", "aim", "reached", "CPU ratio")
+_BESIDE = 3
+"""Where there is the name of the other side."""
 _ALONE = ("", "unit", "Perdure or alone", "(lowest, highest)")
 _WORDS = frozenset({"", "unit", "aim", "reached", "(lowest, highest)"})
 
 
-def table(rows: list[Row], *, compared: bool = True) -> str:
-    """Return the rows as a Markdown table, in columns for the terminal too."""
-    heads = _COMPARED if compared else _ALONE
+def table(rows: list[Row], *, beside: str = "") -> str:
+    """Return the rows, all *beside* the same side or none, as a Markdown table, in columns for the terminal too."""
+    compared = bool(beside)
+    heads = (*_COMPARED[:_BESIDE], beside, *_COMPARED[_BESIDE + 1 :]) if compared else _ALONE
     lines = [heads, *[_compared(row) if compared else _alone(row) for row in rows]]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(heads))]
     texts = [head in _WORDS for head in heads]
@@ -100,7 +106,7 @@ def _compared(row: Row) -> tuple[str, ...]:
         row.name,
         row.unit,
         number(_median(row.perdure)),
-        number(_median(row.workerd)),
+        number(_median(row.theirs)),
         number(row.ratio),
         _spread(row.ratios),
         row.aim + (f" {row.unit}" if row.aim_of_value else ""),

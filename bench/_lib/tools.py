@@ -1,7 +1,8 @@
-"""What a run needs from outside: workerd from npm, wrk from Debian."""
+"""What a run needs from outside: workerd, Node and its Cap'n Web from npm, wrk from Debian."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,13 +13,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench"
 WORKERD = "1.20261117.1"
-"""The version compared with: one that is named, so that two runs mean the same."""
-CAPNWEB = "0.12.0"
+PACKAGES = {"workerd": WORKERD, "capnweb": "0.12.0", "ws": "8.23.0", "node": "22.23.3"}
+"""The versions compared with: named ones, so that two runs mean the same. Node is a package too: a machine's own may be older."""
+CAPNWEB_SERVER = CACHE / "capnweb_server.mjs"
+"""A copy, since Node looks for packages beside the program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     workerd: str
+    node: str
     wrk: str | None
     """None: the load comes from `loader.py`."""
 
@@ -30,35 +34,28 @@ def say(text: str) -> None:
 
 def find(*, own_load: bool = False) -> Tools:
     """Return the tools, installed if they are not there."""
-    return Tools(_workerd(), None if own_load else _wrk())
+    _packages()
+    shutil.copy(Path(__file__).with_name(CAPNWEB_SERVER.name), CAPNWEB_SERVER)
+    return Tools(_program("workerd"), _program("node"), None if own_load else _wrk())
 
 
-def _workerd() -> str:
-    binary = CACHE / "node_modules" / ".bin" / "workerd"
-    if not binary.exists() or WORKERD not in (CACHE / "package.json").read_text():
-        if shutil.which("npm") is None:
-            raise SystemExit("make bench compares with workerd, which npm installs: there is no npm here.")
-        say(f"installing workerd {WORKERD} into {CACHE}")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        (CACHE / "package.json").write_text(
-            f'{{"private": true, "dependencies": {{"workerd": "{WORKERD}"}}}}\n'
+def _packages() -> None:
+    wanted = json.dumps({"private": True, "dependencies": PACKAGES}) + "\n"
+    listed = CACHE / "package.json"
+    if listed.exists() and listed.read_text() == wanted and (CACHE / "node_modules").is_dir():
+        return
+    if shutil.which("npm") is None:
+        raise SystemExit(
+            "make bench compares with workerd and Node, which npm installs: there is no npm here."
         )
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=CACHE, check=True)
-    return str(binary.resolve())
+    say(f"installing {', '.join(PACKAGES)} into {CACHE}")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    listed.write_text(wanted)
+    subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=CACHE, check=True)
 
 
-def capnweb() -> Path:
-    """Return the folder of packages with Node and the npm implementation of Cap'n Web, installed if they are not there."""
-    folder = CACHE / "capnweb"
-    if not (folder / "node_modules").exists() or CAPNWEB not in (folder / "package.json").read_text():
-        if shutil.which("npm") is None:
-            raise SystemExit("the question capnweb compares with npm's server: there is no npm here.")
-        say(f"installing capnweb {CAPNWEB} into {folder}")
-        folder.mkdir(parents=True, exist_ok=True)
-        packages = f'"capnweb": "{CAPNWEB}", "ws": "8", "node": "22"'
-        (folder / "package.json").write_text(f'{{"private": true, "dependencies": {{{packages}}}}}\n')
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
-    return folder / "node_modules"
+def _program(name: str) -> str:
+    return str((CACHE / "node_modules" / ".bin" / name).resolve())
 
 
 def _wrk() -> str | None:

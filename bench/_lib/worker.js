@@ -1,9 +1,20 @@
 // The application under load, for workerd; `app.py` is the same for Perdure, line by line.
 import { DurableObject } from 'cloudflare:workers';
 
+const RECORD = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`field ${n}`, 'x'.repeat(85)])); // 1 KB, keys included
+
 export class Plain extends DurableObject {
   async ping() {
     return 'pong';
+  }
+  sync() {
+    return 'pong';
+  }
+  async take(record) {
+    return Object.keys(record).length;
+  }
+  async call(callback) {
+    return await callback('pong');
   }
   async fetch(request) {
     return new Response('pong');
@@ -113,6 +124,18 @@ export default {
       }
       case 'loop-ping':
         for (let i = 0; i < n; i++) await stub.ping();
+        return new Response(String(n));
+      case 'loop-sync':
+        for (let i = 0; i < n; i++) await stub.sync();
+        return new Response(String(n));
+      case 'loop-dict':
+        for (let i = 0; i < n; i++) await stub.take(RECORD);
+        return new Response(String(n));
+      case 'loop-callback':
+        for (let i = 0; i < n; i++) await stub.call((text) => text);
+        return new Response(String(n));
+      case 'rounds-ping':
+        for (let i = 0; i < n / 64; i++) await Promise.all(Array.from({ length: 64 }, () => stub.ping()));
         return new Response(String(n));
       case 'loop-add':
         for (let i = 0; i < n; i++) await stub.add();

@@ -3,7 +3,9 @@ WebSocket clients of one process, as JSON on its input asks for them; what they 
 
     echo        each of `sockets` sends a message when the one before has come back, for `seconds`
     broadcast   the first sends, `rounds` times, what comes to all of them
+    calls       one socket makes calls of Cap'n Web for `seconds`, `at_once` of them under way
     hold        prints "held" when all are connected, then waits for a line, then each sends "count" once
+    sessions    as `hold`, but each is a session of Cap'n Web, which makes a call before that and after
 
 Frames are masked with zeros: the bytes are those of any mask, and cost the loader nothing.
 """
@@ -75,7 +77,10 @@ class Socket(asyncio.Protocol):
 async def connect(asked: dict[str, Any]) -> list[Socket]:
     """Open all sockets, to as many rooms as asked."""
     loop = asyncio.get_running_loop()
-    paths = [f"/room/{asked['room']}-{n % asked['rooms']}/ws" for n in range(asked["sockets"])]
+    if "path" in asked:
+        paths = [asked["path"]] * asked["sockets"]
+    else:
+        paths = [f"/room/{asked['room']}-{n % asked['rooms']}/ws" for n in range(asked["sockets"])]
     sockets: list[Socket] = []
     for first in range(0, len(paths), TOGETHER):
         begun = [
@@ -141,6 +146,73 @@ async def broadcast(asked: dict[str, Any]) -> dict[str, Any]:
     return found | {"requests": len(sockets) * asked["rounds"]}
 
 
+def call(id: int) -> bytes:
+    """Return a call that adds 7 to *id*, and the wish to have its result: what npm's client sends."""
+    return frame(f'["push",["pipeline",0,["add"],[{id},7]]]') + frame(f'["pull",{id}]')
+
+
+def result(payload: bytes) -> int:
+    """Return the id of the call that *payload* answers; any other message is an error."""
+    kind, id, value = json.loads(payload)
+    if kind != "resolve" or value != id + 7:
+        raise SystemExit(f"a call of Cap'n Web was answered with {payload.decode()}")
+    return int(id)
+
+
+async def calls(asked: dict[str, Any]) -> dict[str, Any]:
+    (socket,) = await connect({**asked, "sockets": 1})
+    at_once = asked["at_once"]
+    times: list[float] = []
+    done = asyncio.get_running_loop().create_future()
+    began_s = time.perf_counter()
+    end_s = began_s + asked["seconds"]
+    sent_s = dict.fromkeys(range(1, at_once + 1), began_s)
+    last = at_once
+
+    def heard(socket: Socket, payload: bytes) -> None:
+        nonlocal last
+        id = result(payload)
+        now_s = time.perf_counter()
+        times.append(now_s - sent_s.pop(id))
+        release = frame(f'["release",{id},1]')
+        if now_s < end_s:
+            last += 1
+            sent_s[last] = now_s
+            socket.transport.write(release + call(last))
+        else:
+            socket.transport.write(release)
+            if not sent_s:
+                done.set_result(None)
+
+    socket.hear = heard
+    socket.transport.write(b"".join(map(call, sent_s)))
+    await done
+    return summary(times, time.perf_counter() - began_s)
+
+
+async def sessions(asked: dict[str, Any]) -> dict[str, Any]:
+    sockets = await connect(asked)
+    loop = asyncio.get_running_loop()
+    began_s = time.perf_counter()
+    times: list[float] = []
+
+    async def call_of_each(id: int) -> None:
+        for socket in sockets:
+            heard = loop.create_future()
+            socket.hear = lambda socket, payload, heard=heard: heard.set_result(result(payload))
+            sent_s = time.perf_counter()
+            socket.transport.write(call(id))
+            await heard
+            socket.transport.write(frame(f'["release",{id},1]'))
+            times.append(time.perf_counter() - sent_s)
+
+    await call_of_each(1)
+    print("held", flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    await call_of_each(2)
+    return summary(times, time.perf_counter() - began_s)
+
+
 async def hold(asked: dict[str, Any]) -> dict[str, Any]:
     sockets = await connect(asked)
     loop = asyncio.get_running_loop()
@@ -180,6 +252,5 @@ if __name__ == "__main__":
     except ImportError:
         runner = asyncio  # type: ignore[assignment]
     wanted = json.loads(sys.stdin.readline())
-    print(
-        json.dumps(runner.run({"echo": echo, "broadcast": broadcast, "hold": hold}[wanted["what"]](wanted)))
-    )
+    jobs = {"echo": echo, "broadcast": broadcast, "calls": calls, "hold": hold, "sessions": sessions}
+    print(json.dumps(runner.run(jobs[wanted["what"]](wanted))))

@@ -60,7 +60,7 @@ class Slot:
         asked = _known(annotation)
         if default is None and asked is not Any:
             asked = typing.Optional[asked]  # noqa: UP045 - `by: int = None`, as many write; `|` takes no Annotated
-        if not is_convertible(asked):
+        if asked is not Any and not is_convertible(asked):
             asked = Any
         self._name = name
         self._asked = asked
@@ -210,6 +210,8 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
         return signature_of_member(owner, function.__name__)
     if not isinstance(function, types.FunctionType):
         return None
+    if not function.__annotations__ and not function.__dict__:
+        return None  # a lambda, most likely, and a new one each time; a wrapper has what it wraps in its dict
     try:
         return _known_functions[function]
     except KeyError:

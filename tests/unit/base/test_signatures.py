@@ -9,6 +9,7 @@ import datetime
 import enum
 import functools
 import gc
+import inspect
 import typing
 import uuid
 import weakref
@@ -331,6 +332,19 @@ def test_what_does_not_tell_its_parameters_asks_for_nothing(function):
 def test_a_bound_method_is_asked_as_a_method():
     with pytest.raises(TypeError, match=r"Room.say\(\) argument text"):
         signature_of(Room().say).fit((1,), {})
+
+
+def test_a_signature_that_was_set_counts_where_nothing_is_annotated():
+    def add(*args):
+        return sum(args)
+
+    add.__signature__ = inspect.Signature(
+        [inspect.Parameter("n", inspect.Parameter.POSITIONAL_ONLY, annotation=int)]
+    )
+    asked = signature_of(add)
+    assert asked is not None
+    with pytest.raises(TypeError, match="n"):
+        asked.fit(("one",), {})
 
 
 def test_a_wrapper_has_the_signature_of_what_it_wraps():
