@@ -50,6 +50,7 @@ QUESTIONS = (
     "growth",
     "sleeping_objects",
     "simulations",
+    "testing_kit",
 )
 
 

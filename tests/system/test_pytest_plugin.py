@@ -326,3 +326,23 @@ def test_a_seed_that_fails_is_told_and_given_back_by_an_option(session):
     assert session.run("--perdure-seeds", "3") == {"passed": 2}
     assert session.run("--perdure-seed", "4", "-s") == {"passed": 2}
     assert re.findall(r"seed \d", session.text) == ["seed 4", "seed 4"]
+
+
+def test_the_examples_of_the_page_on_testing_run(session: Session):
+    """Each block that names its file is that file; all their tests pass."""
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    files = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", page, re.DOTALL)
+    for name, text in files:
+        session.write(name, text)
+    tests = sum(text.count("def test_") for _, text in files)
+    assert session.run() == {"passed": tests}, session.text
+    assert tests == 11
+
+
+def test_the_readmes_test_passes(tmp_path: Path):
+    """On the application that the README begins with."""
+    page = (Path(__file__).parents[2] / "README.md").read_text()
+    session = Session(tmp_path)
+    session.write("app.py", re.search(r"```python\n# app.py\n(.*?)```", page, re.DOTALL)[1])
+    session.write("test_app.py", re.search(r"```python\n(async def test_.*?)```", page, re.DOTALL)[1])
+    assert session.run() == {"passed": 1}, session.text

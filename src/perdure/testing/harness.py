@@ -96,7 +96,7 @@ class Perdure:
         """Start it, unless it runs: for async fixtures of your own that come before the test."""
         if self._runtime is not None:
             return self
-        self._root = tempfile.mkdtemp(prefix="perdure-test-", dir=self._keep_in)
+        self._root = tempfile.mkdtemp(prefix="perdure-test-", dir=self._keep_in or memory_folder())
         self.folder = self._next_folder()
         if self._data is not None:
             shutil.copytree(self._data, self.folder)
@@ -355,6 +355,12 @@ class Perdure:
 
     def __repr__(self) -> str:
         return f"<test runtime, {'running' if self._runtime is not None else 'not running'}>"
+
+
+def memory_folder() -> str | None:
+    """Return a folder whose files are in memory, if there is one: a real file system takes most of a short test's time."""
+    folder = "/dev/shm"  # noqa: S108 - what is made there has a name of its own, and goes at once
+    return folder if os.access(folder, os.W_OK) else None
 
 
 class Connecting:

@@ -25,14 +25,13 @@ from perdure.runtime import Runtime
 from perdure.testing.clock import VirtualClock
 from perdure.testing.disk import SimulatedDisk
 from perdure.testing.faults import Faults, watching
-from perdure.testing.harness import KILLED, Perdure, maker
+from perdure.testing.harness import KILLED, Perdure, maker, memory_folder
 from perdure.testing.loop import SimulatedLoop, simulate
 
 T = TypeVar("T")
 
 START: Final = datetime(2030, 1, 1, tzinfo=UTC)
 """When simulated time begins, unless the test says otherwise: a Tuesday."""
-_MEMORY: Final = "/dev/shm"  # noqa: S108 - files that go at once: a real file system takes most of the time for that
 _JOURNAL_BYTES: Final = 2 * MIB  # each crash copies it
 
 
@@ -246,8 +245,7 @@ def run_simulation(
                     points.extend(sim.faults.reached)
                 await sim.stop()
 
-    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="perdure-sim-", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix="perdure-sim-", dir=memory_folder()) as folder:
         return simulate(run(), seed=seed)
 
 
