@@ -166,7 +166,7 @@ async def _batch(body: str, target: Any, on_send_error: SendError | None) -> Res
         failure = session.ended
         session.close()
     if failure is not None:
-        return Response(text_of(failure) + "\n", status=400)
+        return Response(text_of(failure) + "\n", status=500)
     return Response("\n".join(said))
 
 

