@@ -136,7 +136,7 @@ def test_a_stream_that_a_post_does_not_end_ends_with_it():
     run(main())
 
 
-def test_a_wrong_message_makes_it_a_bad_request():
+def test_a_wrong_message_ends_a_post_with_an_error():
     async def main():
         async with served() as (_, client):
             answer = await client.post("/", content=CALL + '\n["nonsense"]')
