@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from perdure._base.awaitables import invoke
+from perdure._base.current import current
 from perdure._base.registry import Registry
 from perdure._base.values import copy_call
 from perdure._rpc.capability import DISPOSED, GONE, Capability, OnBroken, Path
@@ -116,7 +117,10 @@ class LocalCapability(Capability):
 
         method = ".".join([type(export.target).__qualname__, *map(str, path)])
         context = export.context
-        leave(lambda: owner.start_call(promise, method, run, size, context), promise)
+        if current.get() is None:
+            owner.start_call(promise, method, run, size, context)
+        else:
+            leave(lambda: owner.start_call(promise, method, run, size, context), promise)
         return promise
 
     def dup(self) -> Capability:

@@ -151,7 +151,7 @@ class Invocation:
         self._debug = debug
         self.is_gone = False
         self._holds = 1
-        self._calls: dict[asyncio.Task[None], Call] = {}
+        self._calls: dict[Call, asyncio.Task[None]] = {}
         self._watchers: dict[Callable[[BaseException], object], None] = {}  # in the order in which they came
 
     def start_call(
@@ -160,10 +160,13 @@ class Invocation:
         if self.is_gone:
             future.set_exception(PerdureError(GONE))
             return
-        where = f"{method}()" if self._debug else ""
-        task = start(settle(future, run, self.registry, where), self.loop, context)
-        self._calls[task] = future
-        task.add_done_callback(lambda task: self._calls.pop(task, None))
+        self._calls[future] = task_of(self._call(future, method, run), self.loop, context)
+
+    async def _call(self, future: Call, method: str, run: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await settle(future, run, self.registry, f"{method}()" if self._debug else "")
+        finally:
+            self._calls.pop(future, None)  # not in a callback of the task, which is a step of the loop
 
     def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
         if not self.is_gone:
@@ -196,7 +199,7 @@ class Invocation:
     def _end(self) -> None:
         self.is_gone = True
         calls, self._calls = self._calls, {}
-        for task, future in calls.items():
+        for future, task in calls.items():
             if not future.done():
                 future.set_exception(PerdureError(GONE))
             task.cancel()
@@ -219,11 +222,16 @@ _running: set[asyncio.Task[None]] = set()
 
 def start(coro: Any, loop: asyncio.AbstractEventLoop, context: Context) -> asyncio.Task[None]:
     """Start a task that is kept until it is done."""
-    # A context that some code is running in cannot be entered again: each task has a copy.
-    task: asyncio.Task[None] = loop.create_task(coro, context=context.copy())
+    task = task_of(coro, loop, context)
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
+
+
+def task_of(coro: Any, loop: asyncio.AbstractEventLoop, context: Context) -> asyncio.Task[None]:
+    """Start a task of code outside of objects, which the caller keeps."""
+    # A context that some code is running in cannot be entered again: each task has a copy.
+    return asyncio.Task(coro, loop=loop, context=context.copy())
 
 
 async def settle(
