@@ -9,9 +9,9 @@ from _lib.servers import Server
 from _lib.table import Row
 
 LOOPS = (
-    ("a call in a loop", "/plain/a/loop-ping", 5_000, "<= 0.7"),
-    ("a call in a loop of a method that is a plain function", "/plain/a/loop-sync", 3_000, "<= 0.7"),
-    ("a call in a loop with a dict of 1 KB", "/plain/a/loop-dict", 3_000, "<= 0.7"),
+    ("a call in a loop", "/plain/a/loop-ping", 3_000, "<= 0.7"),
+    ("a call in a loop of a method that is a plain function", "/plain/a/loop-sync", 2_000, "<= 0.7"),
+    ("a call in a loop with a dict of 1 KB", "/plain/a/loop-dict", 2_000, "<= 0.7"),
     ("a call in a loop that calls a function of the caller's", "/plain/a/loop-callback", 1_000, "<= 0.7"),
     ("a call in a loop that makes a durable write", "/item/a/loop-add", 500, ""),
 )
