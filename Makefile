@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 T      ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint fix types bench check docs clean
+.PHONY: help setup run test test-all fuzz lint fix types bench check docs clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(READY)  ## every test that needs no root (make test T=tests/unit for som
 test-all: test  ## all tests: also those with a real browser and programs of others
 	@scripts/install-test-tools
 	$(BIN)/python -m pytest $(T) -m "browser or foreign"
+
+fuzz: $(READY)  ## hostile input for every parser, a hundred times as much as in the tests
+	$(BIN)/python -m pytest -n auto --hypothesis-profile long -m fuzz --timeout 3600 tests/unit
 
 lint: $(READY)  ## formatting and lint
 	$(BIN)/ruff format --check .

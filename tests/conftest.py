@@ -23,6 +23,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,  # a failing case is the bug report
 )
+settings.register_profile("long", settings.get_profile("perdure"), max_examples=10_000)
 settings.load_profile("perdure")
 
 

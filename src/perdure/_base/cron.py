@@ -43,6 +43,7 @@ _FIELDS: Final = (
     _Field("day of the week", 1, 7, WEEKDAYS, special="6L and MON#2"),
 )
 _DAY, _WEEKDAY = _FIELDS[2], _FIELDS[4]
+_DIGITS_MAX: Final = 9  # Python refuses to read thousands of them
 _TERM: Final = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\w+))?")
 _EXAMPLE: Final = 'for instance "*/5 * * * *", every five minutes'
 
@@ -169,8 +170,8 @@ def _read_term(field: _Field, term: str, start: int) -> list[str]:
     def number(text: str) -> int:
         if text in field.names:
             return field.first + field.names.index(text)
-        if text.isdecimal() and text.isascii() and field.first <= int(text) <= field.last:
-            return int(text)
+        if (value := _whole_number(text)) is not None and field.first <= value <= field.last:
+            return value
         names = f" or {field.names[0]} to {field.names[-1]}" if field.names else ""
         special = f"; {field.special} are known too" if field.special else ""
         raise wrong(f"it takes {field.first} to {field.last}{names}{special}")
@@ -196,8 +197,8 @@ def _read_term(field: _Field, term: str, start: int) -> list[str]:
     else:
         first = number(begin)
         last = number(end) if end is not None else field.last if step is not None else first
-    if step is not None and not (step.isdecimal() and step.isascii() and int(step) > 0):
-        raise wrong("behind / stands a whole number above 0")
+    if step is not None and not _whole_number(step):
+        raise wrong(f"behind / stands a whole number above 0, of {_DIGITS_MAX} digits at most")
     values = range(first, last + 1)
     if last < first:
         if field is not _WEEKDAY:
@@ -207,6 +208,10 @@ def _read_term(field: _Field, term: str, start: int) -> list[str]:
     if field is _WEEKDAY:
         return [_weekday((value - 1) % 7 + 1) for value in chosen]
     return [str(value) for value in chosen]
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _DIGITS_MAX else None
 
 
 def _weekday(number: int) -> str:

@@ -17,9 +17,10 @@ import re
 from perdure._config.problem import Problem
 from perdure._config.source import Source, Span
 
+# A run of blanks is taken as one: from each of them to look for the line's end would take their square.
 _LINE = re.compile(
     r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*=[ \t]*
-    (?:"(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>[^']*)' | `(?P<back>[^`]*)` | (?P<bare>[^\n]*?))
+    (?:"(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>[^']*)' | `(?P<back>[^`]*)` | (?P<bare>(?:[^ \t\n]|[ \t]++)*?))
     [ \t]*(?:(?<![^\s"'`])\#[^\n]*)?(?:\r?\n|\Z)""",
     re.VERBOSE | re.DOTALL,
 )

@@ -69,7 +69,7 @@ def loads(data: bytes) -> Record:
                 tuple(str(tag) for tag in value["tags"]),
                 {str(name): _kept(kept) for name, kept in value["classes"].items()},
             )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataFolderError(
             f"classes.json in the data folder is damaged ({error!r}): restore it from a backup; "
             "it says which classes the stored objects belong to"

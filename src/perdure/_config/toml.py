@@ -41,6 +41,10 @@ def parse(text: str, file: str) -> tuple[dict[str, Any], Source]:
         raise ProblemsFound(
             [Source(file, text).problem("config/syntax", "values are nested too deeply")]
         ) from None
+    except ValueError:  # of `int`, which refuses to read thousands of them
+        raise ProblemsFound(
+            [Source(file, text).problem("config/syntax", "a number has too many digits")]
+        ) from None
     scan = _Scan(text)
     scan.document()
     return value, Source(file, text, scan.keys, scan.values)

@@ -85,4 +85,5 @@ def _address(entry: str) -> Address | None:
         ipaddress.ip_address(host)
     except ValueError:
         return None
-    return Address(host, int(port) if port.isascii() and port.isdigit() and int(port[:6]) < 65536 else None)
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536
+    return Address(host, int(port) if is_port else None)

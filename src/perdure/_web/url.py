@@ -77,7 +77,11 @@ def _origin(scheme: str, host: str) -> str:
 
 def join(base: str, reference: str) -> str:
     """Return where *reference*, for instance a `Location` header, leads from the normalised *base*."""
-    return normalise(urljoin(base, reference.strip(_EDGES)))
+    try:
+        target = urljoin(base, reference.strip(_EDGES))
+    except ValueError:  # urllib has an opinion on hosts of its own
+        raise TypeError(f"Invalid URL: {reference}") from None
+    return normalise(target)
 
 
 def origin(url: str) -> str:
@@ -101,18 +105,19 @@ def _authority(authority: str, scheme: str, url: str) -> str:
         host = _host(name, url)
     if not port:
         return host
-    if not (port.isascii() and port.isdigit()) or int(port[-6:]) > 65535 or len(port.lstrip("0")) > 5:
+    digits = port.lstrip("0") or "0"  # before anything is counted: Python refuses to read thousands of them
+    if not (port.isascii() and port.isdigit()) or len(digits) > 5 or int(digits) > 65535:
         raise TypeError(f"Invalid URL: {url}")
-    return host if int(port) == DEFAULT_PORTS[scheme] else f"{host}:{int(port)}"
+    return host if int(digits) == DEFAULT_PORTS[scheme] else f"{host}:{digits}"
 
 
 def _host(name: str, url: str) -> str:
-    host = unquote(name, errors="strict") if "%" in name else name
-    if not host.isascii():
-        try:
+    try:
+        host = unquote(name, errors="strict") if "%" in name else name
+        if not host.isascii():
             host = host.encode("idna").decode("ascii")
-        except UnicodeError:
-            raise TypeError(f"Invalid URL: {url}") from None
+    except UnicodeError:
+        raise TypeError(f"Invalid URL: {url}") from None
     if not host or _BAD_HOST.search(host):
         raise TypeError(f"Invalid URL: {url}")
     return host.lower()

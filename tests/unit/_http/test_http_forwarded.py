@@ -1,6 +1,8 @@
 """Who sent a request that came through proxies."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perdure._http.forwarded import Proxies, forwarded_host, forwarded_scheme
 from perdure.web import Address
@@ -48,6 +50,8 @@ class TestSender:
             ("10.0.0.8, 10.0.0.9", ("10.0.0.8", None)),
             ("1.2.3.4:567", ("1.2.3.4", 567)),
             ("1.2.3.4:99999", ("1.2.3.4", None)),
+            ("1.2.3.4:0655350", ("1.2.3.4", None)),
+            pytest.param("1.2.3.4:" + "0" * 5000, ("1.2.3.4", None), id="thousands of digits"),
             ("2001:db8::1", ("2001:db8::1", None)),
             ("[2001:db8::1]:567", ("2001:db8::1", 567)),
             ("1.2.3.4, unknown", None),
@@ -85,3 +89,13 @@ def test_the_host_is_the_last_one_named(header, host):
 def test_without_headers_nothing_is_forwarded():
     """The request stands as it came."""
     assert (forwarded_scheme({}), forwarded_host({})) == (None, None)
+
+
+@pytest.mark.fuzz
+@given(st.text() | st.text("0123456789abcdef.:[],%/ ", max_size=60))
+def test_any_header_names_an_address_or_nobody(text):
+    """Nothing is raised, whoever wrote it."""
+    sender = Proxies("*").sender(PROXY, text)
+    assert sender is None or sender.port is None or 0 <= sender.port < 65536
+    forwarded_scheme({"x-forwarded-proto": text})
+    forwarded_host({"x-forwarded-host": text})

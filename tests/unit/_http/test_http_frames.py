@@ -26,7 +26,8 @@ from perdure._http.frames import (
     control,
     head,
 )
-from perdure._http.handshake import negotiate
+from perdure._http.handshake import negotiate, refusal
+from perdure._web.headers import Headers
 
 MIB = 1 << 20
 
@@ -245,6 +246,7 @@ def test_damaged_compression_is_a_broken_rule():
 # --- whatever the bytes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=4))
 def test_any_bytes_are_read_to_the_same_end_in_whatever_pieces(data, cuts):
     """Nothing raises, and where the pieces end makes no difference."""
@@ -262,6 +264,7 @@ FRAMES = st.tuples(
 )
 
 
+@pytest.mark.fuzz
 @given(st.lists(FRAMES, max_size=8), st.booleans())
 def test_frames_in_any_order_are_read_or_refused(frames, compresses):
     """A violation or a Close is the last that is told, and the codes are those of the standard."""
@@ -295,6 +298,48 @@ def test_the_reader_agrees_with_the_library_on_whole_frames(messages):
             return
         assert mine == (opcode, payload.decode() if opcode == TEXT else payload)
     assert len(ours) == len(theirs)
+
+
+OFFERS = st.lists(
+    st.sampled_from(
+        [
+            "permessage-deflate",
+            "x-other",
+            ";",
+            ",",
+            "=",
+            " ",
+            '"',
+            "client_max_window_bits",
+            "server_max_window_bits",
+        ]
+        + ["8", "15", "99", "server_no_context_takeover", "é", "\\", "0" * 5000]
+    ),
+    max_size=10,
+).map("".join)
+
+
+@pytest.mark.fuzz
+@given(st.text() | OFFERS)
+def test_any_offer_of_extensions_is_taken_or_declined(offer):
+    """Nothing raises: what is not understood is declined."""
+    extension, answered = negotiate(offer)
+    assert (extension is None) == (answered == "")
+
+
+@pytest.mark.fuzz
+@given(
+    st.sampled_from(["GET", "POST"]),
+    st.dictionaries(
+        st.sampled_from(["connection", "upgrade", "sec-websocket-version", "sec-websocket-key"]),
+        st.sampled_from(["Upgrade", "keep-alive, upgrade", "13", "dGhlIHNhbXBsZSBub25jZQ==", "=", ""])
+        | st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30),
+    ),
+)
+def test_any_request_to_upgrade_is_granted_or_refused(method, fields):
+    """Nothing raises, and the refusal is one of the two statuses."""
+    refused = refusal(method, Headers(fields), is_http_1_1=True)
+    assert refused is None or refused[0] in (400, 426)
 
 
 # --- what is written --------------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ def responder(lines):
     return Responder(echo, on_request=lines.append)
 
 
-@settings(deadline=None, max_examples=400)
+@pytest.mark.fuzz
+@settings(deadline=None, max_examples=4 * settings.default.max_examples)
 @given(traffic(), st.booleans())
 def test_no_bytes_raise_or_reach_another_connection(pieces, leaves):
     """What is answered is well-formed, the status is one of the few, and a neighbour is served all the while."""

@@ -76,6 +76,7 @@ def test_a_length_beyond_the_limit_is_refused():
         protocol.length((11).to_bytes(4, "big"), 10)
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=200))
 def test_no_bytes_make_reading_fail_otherwise(body):
     """Whatever somebody writes to the socket."""

@@ -183,3 +183,32 @@ def test_a_time_is_its_own_last() -> None:
     assert cron.last(nine) == nine
     assert cron.last(nine - timedelta(seconds=1)) == nine - timedelta(days=1)
     assert cron.last(nine + timedelta(microseconds=1)) == nine
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 5000 + " * * * *", "*/" + "9" * 5000 + " * * * *", "* * * * 1-" + "9" * 5000]
+)
+def test_a_number_of_thousands_of_digits_is_none(text: str) -> None:
+    """Python refuses to read it."""
+    with pytest.raises(CronError):
+        parse(text)
+
+
+PIECES = st.sampled_from(
+    [*"*/-,#LW?0159 ", "MON", "jan", "31", "FRIL", "15W", "1-5", "*/7", "²", "٣", "ß", " * *"]
+)
+
+
+@pytest.mark.fuzz
+@given(st.text() | st.lists(PIECES, max_size=25).map("".join))
+def test_any_text_is_an_expression_or_a_cron_error(text: str) -> None:
+    """Which points into the text; an expression has a next time."""
+    try:
+        cron = parse(text)
+    except CronError as raised:
+        error = raised
+    else:
+        assert cron.after(NOW) > NOW
+        return
+    assert 0 <= error.start <= len(text)
+    assert error.length >= 0

@@ -226,8 +226,9 @@ def test_copying_and_storing_do_not_change_the_original(value):
     assert repr(value) == before
 
 
+@pytest.mark.fuzz
 @given(data=st.binary(max_size=60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples, deadline=None)
 def test_any_bytes_give_a_value_or_the_documented_error(data):
     """Bytes that no dumps() wrote are refused with a DataCloneError, or happen to be a value."""
     for form in (b"", b"\x01", b"\x02"):
@@ -237,8 +238,9 @@ def test_any_bytes_give_a_value_or_the_documented_error(data):
             pass
 
 
+@pytest.mark.fuzz
 @given(value=values, data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 def test_damaged_bytes_give_a_value_or_the_documented_error(value, data):
     """Changed and cut bytes are refused with a DataCloneError, or happen to be a value (KVA-23)."""
     stored = bytearray(dumps([value, Node(value), {1: value}], REGISTRY))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perdure._config.dotenv import parse
 
@@ -52,3 +54,23 @@ def test_a_line_that_is_none_is_told_with_its_place(text, line, words):
     assert problem.line == line
     assert words in problem.message
     assert problem.code == "config/syntax"
+
+
+def test_a_long_run_of_blanks_inside_a_value_is_read_at_once():
+    """In a time that grows with it, not with its square: that would be an hour."""
+    value = "x" + " " * 200_000 + "y"
+    assert parse(f"A={value}\n", ".env") == ({"A": value}, ())
+
+
+@pytest.mark.fuzz
+@given(
+    st.text()
+    | st.lists(st.sampled_from([*"AB=#\"'`\\ \t\n\rx.$1", "export ", "\r\n"]), max_size=40).map("".join)
+)
+def test_whatever_the_text_is_there_are_values_and_problems(text):
+    """Nothing is raised, and every line is one or the other, or says nothing."""
+    values, problems = parse(text, ".env")
+    assert all(name and isinstance(value, str) for name, value in values.items())
+    if "=" not in text:
+        assert not values
+    assert all(1 <= problem.line <= text.count("\n") + 1 for problem in problems)

@@ -119,6 +119,7 @@ def test_a_number_with_too_many_digits_is_a_mistake_of_the_file():
     assert "too many digits" in problem_of("[" + "9" * 5000 + "]").message
 
 
+@pytest.mark.fuzz
 @given(st.text(alphabet="{}[]\",:/*\n \\u0a1-+eEtrufalsn'x"))
 def test_whatever_the_text_is_the_answer_is_a_value_or_a_problem(text):
     """No other exception leaves the parser."""

@@ -456,6 +456,12 @@ RECORDS = st.builds(
 )
 
 
+def _changed(data, at, by):
+    """Return *data* with some bytes in the place of others."""
+    at %= len(data)
+    return data[:at] + by + data[at + len(by) :]
+
+
 @given(RECORDS)
 def test_a_record_comes_back_as_it_was_written(record):
     """Whatever the names are."""
@@ -469,6 +475,7 @@ def test_a_record_comes_back_as_it_was_written(record):
         b"nonsense",
         b"[]",
         b"{}",
+        b"[" * 100_000,
         b'{"version": 1}',
         b'{"version": 1, "mode": "x", "tags": [], "classes": {}}',
     ],
@@ -477,6 +484,16 @@ def test_a_damaged_record_is_an_error_that_says_so(data):
     """Never an empty record: that would orphan every object."""
     with pytest.raises(DataFolderError, match="is damaged"):
         loads(data)
+
+
+@pytest.mark.fuzz
+@given(st.binary() | st.builds(_changed, RECORDS.map(dumps), st.integers(0), st.binary(max_size=3)))
+def test_any_bytes_are_a_record_or_the_documented_error(data):
+    """Nothing else is raised, however the file was damaged."""
+    try:
+        loads(data)
+    except DataFolderError:
+        pass
 
 
 def test_a_newer_record_is_refused():

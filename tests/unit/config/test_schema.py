@@ -6,6 +6,8 @@ import json
 import pathlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perdure._config import jsonc, toml
 from perdure._config.project import Binding, Export, Migration, Rename, Service
@@ -463,3 +465,33 @@ def test_a_service_of_an_environment_names_the_project_as_it_is_called_there():
     own = {"staging": {"services": [{**AUTH, "service": "shop-staging"}]}}
     project, _ = read({"env": own}, environment="staging")
     assert [service.name for service in project.services] == ["AUTH"]
+
+
+INNER = st.sampled_from(
+    "name class_name bindings tag new_classes new_sqlite_classes renamed_classes deleted_classes from to crons binding service A B v1 *".split()
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | INNER,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(INNER | st.text(max_size=3), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.fuzz
+@given(
+    st.dictionaries(st.sampled_from([*KEYS, *UNUSED_KEYS, "$schema", "x"]), VALUES, max_size=6),
+    st.sampled_from([None, "A"]),
+)
+def test_whatever_a_file_says_the_answer_is_a_project_and_problems(table, environment):
+    """Values of any type in any place: nothing is raised, and each problem stands in the file."""
+    text = json.dumps(table, indent=1)
+    value, source, _ = jsonc.parse(text, "wrangler.jsonc")
+    _, problems = read_project(value, source, ROOT, environment=environment)
+    assert all(problem.line is None or problem.line <= text.count("\n") + 1 for problem in problems)

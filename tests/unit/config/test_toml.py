@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perdure._config.problem import ProblemsFound
 from perdure._config.toml import parse
@@ -117,3 +120,59 @@ def test_windows_line_ends_do_not_move_places():
     _, source = parse('a = 1\r\nb = "x"\r\n', "f")
     problem = source.problem("c", "m", ("b",))
     assert (problem.line, problem.column, problem.source) == (2, 5, 'b = "x"')
+
+
+def test_a_number_with_too_many_digits_is_a_mistake_of_the_file():
+    """Python refuses to read it."""
+    with pytest.raises(ProblemsFound, match="too many digits"):
+        parse("a = " + "9" * 5000, "f")
+
+
+WORDS = st.sampled_from(
+    [
+        "a",
+        "b.c",
+        "=",
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        ",",
+        "\n",
+        "1",
+        "-1e5",
+        "07:00:00",
+        "2020-01-01",
+        "true",
+        "#",
+        " ",
+    ]
+    + [
+        '"',
+        "'",
+        '"""',
+        "'''",
+        "\\",
+        "\\u00e9",
+        "\r\n",
+        "\0",
+        "é",
+        '"x"',
+        "a = 1\n",
+        "[t]\n",
+        "[[l]]\n",
+        "x = [1,\n{y = 2}]\n",
+    ]
+)
+
+
+@pytest.mark.fuzz
+@given(st.text() | st.lists(WORDS, max_size=30).map("".join))
+def test_whatever_the_text_is_the_answer_is_a_table_or_a_problem(text):
+    """No other exception leaves the reader, and each place it tells is one of the text."""
+    with contextlib.suppress(ProblemsFound):
+        _, source = parse(text, "f")
+        for span in (*source.keys.values(), *source.values.values()):
+            assert 0 <= span.start < span.start + span.length <= len(source.text)

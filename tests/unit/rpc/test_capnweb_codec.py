@@ -104,6 +104,7 @@ expressions = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @given(expressions)
 def test_nonsense_is_a_protocol_error_or_a_value(expression):
     """Whatever the peer says, nothing else is raised."""
@@ -111,6 +112,7 @@ def test_nonsense_is_a_protocol_error_or_a_value(expression):
         read(expression)
 
 
+@pytest.mark.fuzz
 @given(st.text() | st.text('[]{}",:0123456789eE+-.\\ud8nulltrefasNI'))
 def test_any_text_is_a_message_or_a_protocol_error(line):
     with suppress(ProtocolError):

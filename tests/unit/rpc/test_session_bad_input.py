@@ -294,7 +294,8 @@ GOOD = st.sampled_from(
 )
 
 
-@settings(max_examples=150)
+@pytest.mark.fuzz
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.lists(GOOD | st.lists(PARTS, max_size=5), max_size=25), st.data())
 def test_no_sequence_of_messages_does_harm(messages, data):
     """Right, wrong and mutated ones: the session goes on or ends with an abort, and its end leaves nothing."""

@@ -102,6 +102,7 @@ def test_the_size_of_a_record_is_known_before_it_is_made(written):
     assert read(data).size_bytes <= HEADER_BYTES + said
 
 
+@pytest.mark.fuzz
 @given(st.lists(commits, min_size=1, max_size=3), st.data())
 def test_a_batch_with_one_wrong_bit_is_not_intact(written, data):
     """A torn or rotten batch is dropped whole: its checksum covers header and records."""
@@ -114,6 +115,7 @@ def test_a_batch_with_one_wrong_bit_is_not_intact(written, data):
     assert header is None or not is_intact(header, wrong[: header.size_bytes])
 
 
+@pytest.mark.fuzz
 @given(st.lists(commits, min_size=1, max_size=3), st.data())
 def test_a_batch_of_which_a_part_was_written_is_not_intact(written, data):
     """Whatever sectors of the old content remain, the batch does not count unless it is whole."""
@@ -169,6 +171,33 @@ def test_a_commit_whose_last_frame_has_no_commit_mark_is_not_written():
 
 
 # --- which batches count ---------------------------------------------------------------------------------
+
+
+@pytest.mark.fuzz
+@given(st.binary(max_size=200), st.integers(0, 300))
+def test_any_bytes_are_a_header_or_none(data, offset):
+    """Only what begins as one is looked at any further."""
+    header = read_header(data, offset)
+    assert header is None or (data[offset : offset + 4] == b"PRDJ" and header.size_bytes >= HEADER_BYTES)
+
+
+@pytest.mark.fuzz
+@given(st.lists(commits, max_size=3), st.integers(0, 5), st.data())
+def test_a_batch_whose_inside_makes_no_sense_is_an_error_that_says_so(written, records, data):
+    """Even with the right checksum, as a mistake of the writer would have it: nothing else is raised, and no record reaches outside."""
+    batch = bytearray(seal(written)[0])
+    header = read(batch)
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(HEADER_BYTES, max(HEADER_BYTES, header.size_bytes - 1)))
+        if at < header.size_bytes:
+            batch[at] = data.draw(st.integers(0, 255))
+    size = data.draw(st.just(header.size_bytes) | st.integers(HEADER_BYTES, header.size_bytes))
+    header = header._replace(size_bytes=size, records=data.draw(st.sampled_from([header.records, records])))
+    try:
+        for record in read_records(header, memoryview(batch)[:size]):
+            assert HEADER_BYTES <= record.offset <= record.offset + len(record.frames) <= size
+    except DamagedBatchError:
+        pass
 
 
 def log(*batches: tuple[int, int, int]) -> list[Header]:

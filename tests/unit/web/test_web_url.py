@@ -63,6 +63,8 @@ def test_a_url_is_normalised(given, seen):
         "http://[zz]/",
         "http://\udcff/",
         "http://user@/",
+        "http://%ff/",
+        "http://h:" + "9" * 5000 + "/",
     ],
 )
 def test_what_is_not_an_absolute_url_is_a_type_error(text):
@@ -131,3 +133,56 @@ def test_a_host_that_is_more_than_a_host_is_a_type_error(host):
     """It would change what the rest of the URL means."""
     with pytest.raises(TypeError):
         from_request("http", host, "/")
+
+
+@pytest.mark.parametrize("location", ["//[", "http://[x]/", "//\u2100/", "ftp://h/"])
+def test_a_location_that_is_no_url_is_a_type_error(location):
+    """As it is for a URL of one's own."""
+    with pytest.raises(TypeError):
+        join("https://h/", location)
+
+
+URLS = st.text() | st.lists(
+    st.sampled_from(
+        [
+            "http://",
+            "HTTPS:",
+            "//",
+            "/",
+            "\\",
+            "@",
+            ":",
+            "80",
+            "0" * 5000,
+            "[",
+            "]",
+            "::1",
+            "%",
+            "%ff",
+            "%2e",
+            "..",
+        ]
+        + ["?", "#", " ", "\t", "\0", "a", "xn--", "é", "\u2100", "\udcff", "127.1", "\u3002"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@pytest.mark.fuzz
+@given(URLS)
+def test_any_text_is_a_url_or_a_type_error(text):
+    """Wherever it comes from: a program, a `Location`, a request line with its `Host`."""
+    for read in (
+        lambda: normalise(text),
+        lambda: normalise(f"http://{text}"),
+        lambda: join("https://h/a/b", text),
+        lambda: from_request("http", text, "/"),
+        lambda: from_request("http", "h", f"/{text}"),
+    ):
+        try:
+            url = read()
+        except TypeError:
+            continue
+        assert normalise(url) == url
+        assert url.startswith(("http://", "https://"))
+        assert url.isascii()
