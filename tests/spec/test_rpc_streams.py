@@ -158,3 +158,30 @@ async def test_a_stream_keeps_its_object():
         assert not live_of(stub).is_idle
         assert await inside(stub, lambda source: source.made) == 0
         await stream.aclose()
+
+
+async def test_a_stream_has_one_reader_at_a_time():
+    """A second one is told so, and the first gets what it waits for."""
+    async with an_object(Source) as stub:
+        stream = await stub.count(3)
+        first, second = await asyncio.gather(anext(stream), anext(stream), return_exceptions=True)
+        assert (first, type(second)) == ({"n": 0}, RuntimeError)
+        assert [item async for item in stream] == [{"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize("when", ["before it is made", "before its writes are durable"])
+async def test_a_reader_that_is_cancelled_misses_nothing(when):
+    disk = HeldDisk()
+    async with an_object(Source, disk=disk) as stub:
+        stream = await stub.writes()
+        with disk.held():
+            reader = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0)
+            if when == "before its writes are durable":
+                await until(
+                    lambda: live_of(stub).used_store is not None and not live_of(stub).used_store.gate.is_open
+                )
+            reader.cancel()
+            await asyncio.wait([reader])
+            assert reader.cancelled()
+        assert [item async for item in stream] == ["written"]

@@ -18,6 +18,7 @@ from perdure._base.exceptions import remote_error
 from perdure._base.values import copy_exception
 
 ENDED_EARLY: Final = "The stream ended early: its maker is gone."
+READ_TWICE: Final = "The stream is being read already: it gives one item after the other."
 _END: Final[Any] = type("End", (), {"__repr__": lambda _: "<the end>"})()
 
 
@@ -41,7 +42,7 @@ class Handover:
         pack: turns a piece into what the reader gets, in the maker's context.
     """
 
-    __slots__ = ("_asked", "_given", "_loop", "_maker", "_pack", "_pieces", "_task")
+    __slots__ = ("_asked", "_given", "_loop", "_maker", "_pack", "_piece", "_pieces", "_task")
 
     def __init__(
         self,
@@ -55,7 +56,8 @@ class Handover:
         self._loop = loop
         self._pack = pack
         self._asked: asyncio.Future[None] = loop.create_future()
-        self._given: asyncio.Future[tuple[Any, BaseException | None]] | None = None
+        self._piece: tuple[Any, BaseException | None] | None = None  # made, and not taken yet
+        self._given: asyncio.Future[None] | None = None  # tells a reader that waits
         self._task = loop.create_task(self._make())
 
     # --- the maker's side -----------------------------------------------------------------------------
@@ -90,9 +92,10 @@ class Handover:
             await close()
 
     def _give(self, piece: Any, error: BaseException | None) -> None:
+        self._piece = (piece, error)
         given, self._given = self._given, None
         if given is not None and not given.done():
-            given.set_result((piece, error))
+            given.set_result(None)
 
     def _gone(self) -> BaseException:
         broken = None if self._maker is None else self._maker.broken
@@ -101,17 +104,23 @@ class Handover:
     # --- the reader's side ----------------------------------------------------------------------------
 
     async def next(self) -> Any:
-        """Return the next piece once it may leave its object; StopAsyncIteration at the end."""
-        if self._task.done():
-            raise self._gone()
-        given: asyncio.Future[tuple[Any, BaseException | None]] = self._loop.create_future()
-        self._given = given
-        if not self._asked.done():
-            self._asked.set_result(None)
-        piece, error = await given
+        """
+        Return the next piece once it may leave its object; StopAsyncIteration at the end.
+
+        A reader that is cancelled while it waits takes nothing: the piece is for the next call.
+        """
+        if self._piece is None:
+            if self._task.done():
+                raise self._gone()
+            given = self._given = self._loop.create_future()
+            if not self._asked.done():
+                self._asked.set_result(None)
+            await given
         store = None if self._maker is None else self._maker.used_store
         if store is not None and not store.gate.is_open:
             await store.gate.wait()
+        assert self._piece is not None, "one reader at a time"
+        (piece, error), self._piece = self._piece, None
         if error is not None:
             raise error
         if piece is _END:
@@ -127,11 +136,12 @@ class Handover:
 class Reader:
     """The reader's end; when it goes, so does the maker's task."""
 
-    __slots__ = ("_handover", "_is_over")
+    __slots__ = ("_handover", "_is_over", "_is_reading")
 
     def __init__(self, handover: Handover) -> None:
         self._handover = handover
         self._is_over = False
+        self._is_reading = False
 
     def __aiter__(self) -> Reader:
         return self
@@ -139,12 +149,17 @@ class Reader:
     async def __anext__(self) -> Any:
         if self._is_over:
             raise StopAsyncIteration
+        if self._is_reading:
+            raise RuntimeError(READ_TWICE)
+        self._is_reading = True
         try:
             return await self._handover.next()
         except BaseException as error:
             if not isinstance(error, asyncio.CancelledError):
                 self._is_over = True
             raise
+        finally:
+            self._is_reading = False
 
     async def aclose(self) -> None:
         """Give up the rest."""
