@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from perdure._base.awaitables import finish, invoke
-from perdure._base.current import current, current_env, current_invocation
+from perdure._base.current import OTHER_THREAD, current, current_env, current_invocation
 from perdure._base.exceptions import remote_error
 from perdure._base.registry import Registry
 from perdure._base.values import copy, copy_call
@@ -222,7 +222,9 @@ class EntrypointCapability(Capability):
 
     def _send(self, method: str, run: Callable[[], Awaitable[Any]]) -> RpcPromise:
         """Start *run* when the caller's writes so far are durable."""
-        loop = asyncio.get_running_loop()
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise RuntimeError(OTHER_THREAD.format(what=f"{method}() of {self!r}"))
         promise = RpcPromise(loop=loop)
         # A context where no object is current: the worker's code is not the object's.
         context = contextvars.copy_context()

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from perdure._base import ids, limits
+from perdure._base.current import OTHER_THREAD
 from perdure._base.refusal import stays
 from perdure.errors import PerdureError
-from perdure.object_stub import OTHER_THREAD, DurableObjectStub
+from perdure.object_stub import DurableObjectStub
 
 if TYPE_CHECKING:
     from perdure._engine.host import Space

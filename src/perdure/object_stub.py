@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from perdure._base import limits
 from perdure._base.awaitables import Call, invoke
-from perdure._base.current import current
+from perdure._base.current import OTHER_THREAD, current
 from perdure._base.failure import for_caller
 from perdure._base.values import copy_call, copy_sized
 from perdure._engine import lifecycle, methods
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 NO_FETCH: Final = "Handler does not export a fetch() function."
 NO_RESPONSE: Final = "Incorrect type for Promise: the Promise did not resolve to 'Response'."
-OTHER_THREAD: Final = "{what} was called from a thread other than the event loop's. Use rt.run(lambda: …), which waits there for the result."
 
 
 class ObjectCapability(Capability):
@@ -47,14 +46,13 @@ class ObjectCapability(Capability):
     (STB-11).
     """
 
-    __slots__ = ("_id", "_live", "_name", "_watchers", "space")
+    __slots__ = ("_id", "_live", "_name", "space")
 
     def __init__(self, space: Space, object_id: bytes, name: str | None) -> None:
         self.space = space
         self._id = object_id
         self._name = name
         self._live: Live | None = None
-        self._watchers: list[OnBroken] | None = None
 
     def call(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
         host = self.space.host
@@ -118,8 +116,6 @@ class ObjectCapability(Capability):
                 event.future.set_exception(for_caller(error))
                 return
             self._live = live
-            for watcher in self._watchers or ():
-                live.when_broken(watcher)
         elif live.broken is not None:
             event.future.set_exception(for_caller(live.broken, self.space.host.registry))
             return
@@ -132,12 +128,7 @@ class ObjectCapability(Capability):
         """An object is not told who has stubs of it."""
 
     def on_broken(self, callback: OnBroken) -> None:
-        live = self._live
-        if live is not None and live.state is not lifecycle.EVICTED:
-            live.when_broken(callback)
-        if self._watchers is None:
-            self._watchers = []
-        self._watchers.append(callback)
+        """It never is for good: a new stub of the object works."""
 
     def describe(self) -> str:
         return f"{self.space.class_name} {self._name if self._name is not None else self._id.hex()}"

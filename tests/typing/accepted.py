@@ -85,6 +85,10 @@ class Counter(DurableObject):
     async def size(self) -> int:
         return 5
 
+    async def count(self, to: int) -> AsyncIterator[int]:
+        for n in range(to):
+            yield n
+
     async def fetch(self, request: Request) -> Response:
         assert_type(request.client, Address | None)
         assert_type(request.url, str)
@@ -109,6 +113,8 @@ class Room(DurableObject["AppEnv"]):
         return self.env.GREETING
 
     async def listen(self, url: str) -> None:
+        async for n in self.env.COUNTER.get_by_name("a").count(3):
+            assert_type(n, int)
         async for message in await perdure.connect_websocket(url, protocols=["v1"]):
             assert_type(message, str | bytes)
 

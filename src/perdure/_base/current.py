@@ -7,7 +7,9 @@ that needs to know the current object (storage, stubs, `perdure.confirmed`, mark
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+OTHER_THREAD: Final = "{what} was called from a thread other than the event loop's. Use rt.run(lambda: …), which waits there for the result."
 
 
 class Running(Protocol):

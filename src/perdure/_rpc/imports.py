@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from perdure._base import limits
 from perdure._rpc.capability import DISPOSED, BrokenCapability, Capability, OnBroken, Path
 from perdure._rpc.capnweb.text import ProtocolError
-from perdure._rpc.owner import run_soon
+from perdure._rpc.owner import run_on, run_soon
 from perdure._rpc.promise import DISPOSED_PROMISE, RpcPromise, failed
 from perdure._rpc.settling import settle
 from perdure.errors import PerdureError
@@ -59,6 +59,12 @@ class Import:
         if not self.handles and self.outcome is None and self.id != MAIN:
             self.session.release(self)
 
+    def give_up(self, watches: Iterable[int]) -> None:
+        """Count out one handle that is disposed; that of the main object ends the session."""
+        self.let_go(watches)
+        if self.id == MAIN:
+            self.session.close()
+
 
 class ImportCapability(Capability):
     """One handle to something of the peer's."""
@@ -100,9 +106,7 @@ class ImportCapability(Capability):
     def dispose(self) -> None:
         entry, self.entry = self.entry, None
         if entry is not None:
-            entry.let_go(self._watches)
-            if entry.id == MAIN:
-                entry.session.close()
+            run_on(entry.session.loop, partial(entry.give_up, self._watches))
 
     def on_broken(self, callback: OnBroken) -> None:
         entry = self.entry

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any, Final
 
 from perdure._base.awaitables import invoke
-from perdure._base.current import current
+from perdure._base.current import OTHER_THREAD, current
 from perdure._base.registry import Registry
 from perdure._base.values import copy_call
 from perdure._rpc.capability import DISPOSED, GONE, Capability, OnBroken, Path
 from perdure._rpc.crossing import Arguments, check_size, result_for
-from perdure._rpc.owner import Owner, current_owner, leave, run_soon
+from perdure._rpc.owner import Owner, current_owner, leave, run_on, run_soon
 from perdure._rpc.promise import RpcPromise, failed
 from perdure._rpc.reach import FUNCTIONS, call_path, read_path
 from perdure._rpc.stub import RpcStub
@@ -26,7 +26,6 @@ from perdure._rpc.target import RpcTarget
 from perdure.errors import PerdureError
 
 WRAPS: Final = "RpcStubs can only wrap plain objects, functions, and RpcTarget derivatives."
-OTHER_THREAD: Final = "{what} was called from another thread than the one whose event loop it belongs to."
 
 
 class Export:
@@ -129,7 +128,7 @@ class LocalCapability(Capability):
     def dispose(self) -> None:
         export, self._export = self._export, None
         if export is not None:
-            export.release(self._watchers)
+            run_on(export.owner.loop, partial(export.release, self._watchers))
 
     def on_broken(self, callback: OnBroken) -> None:
         if self._export is None:

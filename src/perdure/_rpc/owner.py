@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from perdure._base.awaitables import Call, invoke
 from perdure._base.current import current, current_invocation
@@ -21,6 +21,8 @@ from perdure._rpc.capability import GONE
 from perdure.errors import PerdureError
 
 log = logging.getLogger("perdure")
+
+NO_LOOP: Final = "A target can only be handed out, and a stub only be made, on an event loop. In another thread use rt.run(lambda: …)."
 
 
 class Owner(Protocol):
@@ -111,7 +113,10 @@ class LoopOwner:
     is_gone = False
 
     def __init__(self, registry: Registry | None) -> None:
-        self.loop = asyncio.get_running_loop()
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise RuntimeError(NO_LOOP)
+        self.loop = loop
         self.registry = registry
 
     def start_call(
@@ -215,6 +220,14 @@ def run_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) ->
             loop.call_soon(function)
         else:
             loop.call_soon_threadsafe(function)
+
+
+def run_on(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    """Run *function* now if this is code on *loop*, else in a step of it: a stub may be given up in any thread."""
+    if asyncio._get_running_loop() is loop:
+        function()
+    else:
+        run_soon(loop, function)
 
 
 _running: set[asyncio.Task[None]] = set()

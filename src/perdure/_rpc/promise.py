@@ -7,17 +7,18 @@ its outcome is there or not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextvars import Context
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from perdure._base.awaitables import Call
 from perdure._base.failure import for_caller, mark
+from perdure._base.refusal import refuse
 from perdure._base.values import copy, copy_call, copy_exception
 from perdure._rpc.capability import Capability, OnBroken, Path
 from perdure._rpc.crossing import Arguments, Crossing, dispose
 from perdure._rpc.reach import not_callable, walk
-from perdure._rpc.stub import RpcProperty, RpcStub, Stub
+from perdure._rpc.stub import RpcProperty, RpcStub, Stub, items_of, not_there
 from perdure.errors import Disconnected, PerdureError
 
 DISPOSED_PROMISE: Final = "RPC promise used after being disposed."
@@ -100,6 +101,16 @@ class RpcPromise(Call):
 
     def __getitem__(self, name: str | int) -> RpcProperty:
         return RpcProperty(self._onward(), (name,))
+
+    def __iter__(self) -> NoReturn:
+        raise not_there(self)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        """Go through a stream, as `async for item in await promise` does."""
+        return items_of(self)
+
+    def __perdure_cross__(self, crossing: Any) -> NoReturn:
+        raise refuse(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> RpcPromise:
         return RpcProperty(self._onward(), ())(*args, **kwargs)
@@ -204,8 +215,11 @@ def get_value(value: Any, path: Path) -> RpcPromise:
 
 
 def failed(error: BaseException) -> RpcPromise:
-    """Return a promise that has failed."""
-    promise = RpcPromise(loop=asyncio.get_running_loop())
+    """Return a promise that has failed; where there is no event loop, raise *error* at once."""
+    loop = asyncio._get_running_loop()
+    if loop is None:
+        raise error
+    promise = RpcPromise(loop=loop)
     promise.set_exception(error)
     return promise
 

@@ -14,7 +14,7 @@ from typing import Any
 from perdure._base.current import current
 from perdure._base.handover import Handover, Reader
 from perdure._rpc.crossing import result_for
-from perdure._rpc.owner import Owner, current_owner, run_soon
+from perdure._rpc.owner import Owner, current_owner, run_on, run_soon
 
 
 class RpcStream(Reader):
@@ -60,7 +60,7 @@ class RpcStream(Reader):
     def _let_go(self) -> None:
         owner, self._owner = self._owner, None
         if owner is not None:
-            owner.let_go()
+            run_on(owner.loop, owner.let_go)
 
     def __perdure_cross__(self, crossing: Any) -> RpcStream:
         passed: RpcStream = crossing.stream(self)

@@ -7,17 +7,19 @@ asks the capability.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from perdure._base import limits
 from perdure._base.current import current, current_invocation
+from perdure._base.refusal import refuse
 from perdure._rpc.capability import Capability, OnBroken, Path
-from perdure._rpc.owner import run_soon
+from perdure._rpc.owner import run_on, run_soon
 
 if TYPE_CHECKING:
     from perdure._rpc.promise import RpcPromise
 
+NOT_THERE: Final = "'{kind}' object is not iterable: await it first."
 PATH_TOO_DEEP: Final = f"RPC pipelined property path is too deep (max {limits.RPC_PATH_MAX})."
 
 
@@ -34,6 +36,8 @@ class Stub:
 
     def __getitem__(self, name: str | int) -> RpcProperty:
         return RpcProperty(self._capability, (name,))
+
+    __iter__ = None  # else `for` would go through items by index, and those have no end
 
     def __perdure_cross__(self, crossing: Any) -> Any:
         return crossing.pass_on(self)
@@ -123,7 +127,7 @@ class _KeptStub(RpcStub):
     def _let_go(self) -> None:
         holder = self.__dict__.pop("_holder", None)
         if holder is not None:
-            holder.let_go()
+            run_on(holder.loop, holder.let_go)
 
     def __del__(self) -> None:
         holder = self.__dict__.pop("_holder", None)
@@ -140,6 +144,17 @@ def end_with(owner: Any, stub: RpcStub) -> None:
 
     here = weakref.ref(stub, lambda _: owner.forget(end))
     owner.when_broken(end)
+
+
+def not_there(value: Any) -> TypeError:
+    """Return the error of `for item in value`, where an `await` was forgotten."""
+    return TypeError(NOT_THERE.format(kind=type(value).__name__))
+
+
+async def items_of(stream: Awaitable[Any]) -> AsyncIterator[Any]:
+    """Go through a stream that is not there yet."""
+    async for item in await stream:
+        yield item
 
 
 def stub_of(capability: Capability) -> RpcStub:
@@ -176,6 +191,15 @@ class RpcProperty:
         if len(self._path) >= limits.RPC_PATH_MAX:
             raise TypeError(PATH_TOO_DEEP)
         return RpcProperty(self._capability, (*self._path, name))
+
+    def __iter__(self) -> NoReturn:
+        raise not_there(self)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return items_of(self)
+
+    def __perdure_cross__(self, crossing: Any) -> NoReturn:
+        raise refuse(self)
 
     def map(self, function: Callable[[Any], Any]) -> RpcPromise:
         """Do what *function* says with the property's value; see `RpcPromise.map`."""

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 
 import pytest
+from support.inside import until
 
 from perdure._rpc.crossing import dispose
 from perdure._rpc.promise import RpcPromise
@@ -56,6 +57,14 @@ class Node(RpcTarget):
 
     def number(self):
         return 5
+
+    async def numbers(self, to):
+        for n in range(to):
+            yield n
+
+    @property
+    def some_numbers(self):
+        return self.numbers(2)
 
     def fail(self):
         raise ValueError("failed")
@@ -466,3 +475,53 @@ async def test_a_promise_is_a_future():
     assert await asyncio.wait_for(promise, 5) == "here"
     assert await asyncio.create_task(stub.where()) == "here"
     assert await stub.info["path"] == "here"
+
+
+@pytest.mark.parametrize("made", [lambda stub: stub.noted, lambda stub: stub.noted(), lambda stub: stub])
+async def test_what_is_not_there_yet_is_not_iterable(made):
+    """An `await` that was forgotten is told at once; items by index would have no end."""
+    value = made(RpcStub(Node()))
+    with pytest.raises(TypeError, match="is not iterable"):
+        list(value)
+
+
+async def test_a_stream_that_is_not_there_yet_can_be_gone_through():
+    """As type checkers take it: a method with `yield` returns an iterator to them."""
+    stub = RpcStub(Node())
+    assert [n async for n in stub.numbers(3)] == [0, 1, 2]
+    assert [n async for n in stub.some_numbers] == [0, 1]
+    with pytest.raises(TypeError, match="__aiter__"):
+        [n async for n in stub.where()]
+
+
+async def test_a_stub_may_be_disposed_in_any_thread():
+    """What that brings about is code of the loop."""
+    told = []
+
+    class Ended(RpcTarget):
+        def dispose(self):
+            told.append(threading.current_thread())
+
+    ended, stream = RpcStub(Ended()), await RpcStub(Node()).numbers(3)
+
+    def elsewhere():
+        with ended:
+            stream.dispose()
+
+    await asyncio.to_thread(elsewhere)
+    await until(lambda: told)
+    assert told == [threading.current_thread()]
+
+
+async def test_in_another_thread_a_stub_says_where_it_can_be_used():
+    stub, gone = RpcStub(Node()), RpcStub(Node())
+    gone.dispose()
+
+    def elsewhere():
+        for use in (lambda: stub.where(), lambda: stub.info.__await__(), lambda: RpcStub(Node())):
+            with pytest.raises(RuntimeError, match="rt.run"):
+                use()
+        with pytest.raises(PerdureError, match=DISPOSED):
+            gone.where()
+
+    await asyncio.to_thread(elsewhere)
