@@ -117,6 +117,7 @@ TELLS_VALUE = "The text also shows the value, and what can be done."
 EXPORTS = "The entrypoint is exported under the name that its class has."
 NO_COERCION = "A message that is neither text nor bytes is refused; JavaScript makes text of it."
 COUNTED = "Python disposes a stub when its last reference goes; JavaScript only when its code says so, or at the end."
+ANYBODYS = "Whoever in the program holds a storage, stub or socket of another object or request can use it."
 BYTES = "There is one kind of bytes, and no switch between kinds."
 
 DIFFERENCES: list[Difference] = [
@@ -464,6 +465,13 @@ DIFFERENCES: list[Difference] = [
         'Could not serialize object of type "list_iterator". This type does not support serialization.',
         MESSAGE,
     ),
+    *each(
+        "122-objects-of-another-context",
+        ANYBODYS,
+        {1: {"ok": None}, 2: {"ok": [{"one": 1}]}, 4: {"ok": "pong"}, 5: {"ok": None}},
+        OK,
+    ),
+    Difference("122-objects-of-another-context", 10, ANYBODYS, {"ok": "hit"}),
     Difference(
         "315-rpc-ownership",
         2,
