@@ -319,6 +319,8 @@ class SyncRpcStub:
     def __getitem__(self, name: str | int) -> SyncRpcStub:
         return SyncRpcStub(self.awaitable[name], self._loop, self._timeout_s)
 
+    __iter__ = None  # else `for` would go through items by index, and those have no end
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.run(lambda stub: stub(*args, **kwargs))
 

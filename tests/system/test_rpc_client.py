@@ -289,6 +289,13 @@ def test_calls_wait_for_their_results(scheme):
         assert api.run(lambda api: asyncio.gather(api.add(1), api.add(2))) == [2, 3]
 
 
+def test_a_stub_that_waits_is_not_iterable():
+    """Items by index would have no end."""
+    with served_in_thread() as port, connect_sync(f"ws://127.0.0.1:{port}/") as api:
+        with pytest.raises(TypeError, match="not iterable"):
+            list(api.messages)
+
+
 def test_stubs_in_results_wait_too():
     async def numbers():
         yield 1
