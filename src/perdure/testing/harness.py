@@ -250,7 +250,12 @@ class Perdure:
             answer.set_result(task.result())
 
     def websocket(
-        self, url: str, *, protocols: Iterable[str] = (), headers: HeadersInit = None
+        self,
+        url: str,
+        *,
+        protocols: Iterable[str] = (),
+        headers: HeadersInit = None,
+        answers_close: bool = True,
     ) -> Connecting:
         """
         Connect a WebSocket: `async with app.websocket("/room/1") as ws`, or `ws = await app.websocket("/room/1")`.
@@ -259,13 +264,16 @@ class Perdure:
             url: a path, or a whole URL.
             protocols: subprotocols to offer; `ws.protocol` has the one that was chosen.
             headers: further headers of the handshake.
+            answers_close: answer the server's Close with one, as browsers do.
 
         Raises:
             WebSocketRefused: the worker answered with something else; `response` is its answer.
         """
-        return Connecting(lambda: self._connect(url, list(protocols), headers))
+        return Connecting(lambda: self._connect(url, list(protocols), headers, answers_close))
 
-    async def _connect(self, url: str, protocols: list[str], headers: HeadersInit) -> WebSocketPeer:
+    async def _connect(
+        self, url: str, protocols: list[str], headers: HeadersInit, answers_close: bool
+    ) -> WebSocketPeer:
         sent = Headers(headers)
         sent.set("upgrade", "websocket")
         if protocols:
@@ -277,13 +285,11 @@ class Perdure:
         end = take_end(response)
         if end is None:
             raise WebSocketRefused(where, response)
-        peer = self._make_peer(response.headers.get("sec-websocket-protocol") or "")
+        protocol = response.headers.get("sec-websocket-protocol") or ""
+        peer = WebSocketPeer(protocol=protocol, answers_close=answers_close)
         peer.take_place_of(end)
         self._peers.append(peer)
         return peer
-
-    def _make_peer(self, protocol: str) -> WebSocketPeer:
-        return WebSocketPeer(protocol=protocol)
 
     async def scheduled(self, cron: str = "", scheduled_time: datetime | None = None) -> ScheduledController:
         """Run the worker's `scheduled` to its end, as the trigger *cron* would for that time; now if it is None."""

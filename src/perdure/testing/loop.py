@@ -22,13 +22,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 from perdure._base.current import current
 from perdure.testing.waiting import describe
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 AWAITED_S_MAX: Final = 400 * 86_400.0
 """So long nothing but timers may run, without `advance`, before what is awaited counts as never coming."""
@@ -75,12 +76,25 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self.is_held = False
         self.slow_s = 0.0
         self.task_numbers = count(1)
+        self._timer_numbers = count(1)
         self.set_task_factory(_make_task)
 
     # --- time -----------------------------------------------------------------------------------------
 
     def time(self) -> float:
         return self._now_s
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(next(self._timer_numbers), when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
 
     async def advance(self, seconds: float) -> None:
         """Let *seconds* of virtual time pass: every timer that falls due runs at its own moment, also one set meanwhile."""
@@ -257,6 +271,21 @@ def simulate(coroutine: Coroutine[Any, Any, T], *, seed: object = None) -> T:
     """Run *coroutine* to its end on a loop of its own; the same *seed*, the same run."""
     with asyncio.Runner(loop_factory=lambda: SimulatedLoop(seed)) as runner:
         return runner.run(coroutine)
+
+
+class _Timer(asyncio.TimerHandle):
+    """Of timers for the same moment, which are common here, the one that was set first runs first."""
+
+    __slots__ = ("_number",)
+    _scheduled: bool  # of asyncio's own, as above
+    _when: float
+
+    def __init__(self, number: int, *how: Any) -> None:
+        super().__init__(*how)
+        self._number = number
+
+    def __lt__(self, other: Any) -> bool:
+        return (self._when, self._number) < (other._when, other._number)
 
 
 class _Task(asyncio.Task[Any]):

@@ -60,7 +60,7 @@ class WebSocketPeer:
     """
     One side of a connection, for a test to talk with.
 
-    A Close of the other side is answered with one, as browsers do.
+    A Close of the other side is answered with one, as browsers do, unless it was made not to.
 
     Attributes:
         protocol: the subprotocol that was chosen, or "".
@@ -114,9 +114,9 @@ class WebSocketPeer:
         """Send *value* as JSON text."""
         await self.send(json.dumps(value))
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    async def close(self, code: int | None = 1000, reason: str = "") -> None:
         """Close this side, and wait for the other side's Close; what is received meanwhile stays to be received."""
-        check_close(code, reason)
+        check_close(code, reason or None)
         if not self._has_closed:
             self._has_closed = True
             self._may_send.set()

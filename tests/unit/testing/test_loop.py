@@ -366,3 +366,14 @@ def test_a_loop_can_be_closed_with_work_left():
     loop.run_until_complete(asyncio.sleep(1))
     loop.call_soon(lambda: None)
     loop.close()
+
+
+def test_timers_of_the_same_moment_run_in_the_order_in_which_they_were_set():
+    async def main() -> list[int]:
+        ran: list[int] = []
+        for number in range(20):
+            asyncio.get_running_loop().call_later(1.0, ran.append, number)
+        await asyncio.sleep(2)
+        return ran
+
+    assert simulate(main()) == list(range(20))
