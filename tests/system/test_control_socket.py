@@ -24,9 +24,10 @@ from operators import APP, Site
 
 from perdure import DurableObject, Runtime
 from perdure._admin import client, protocol
-from perdure._admin.address import NAME, address
 from perdure._admin.operations import Abort, Call, Evict, KvGet, Objects, Sql
+from perdure._admin.protocol import NAME
 from perdure._base import limits
+from perdure._base.private_socket import address
 from perdure._config.problem import ProblemsFound
 
 
@@ -314,8 +315,8 @@ def test_a_path_of_any_length_will_do(tmp_path):
 
 def test_without_proc_the_path_itself_is_the_address(tmp_path, monkeypatch):
     """On other systems than Linux."""
-    monkeypatch.setattr("perdure._admin.address.os.path.exists", lambda path: False)
-    with address(str(tmp_path)) as path:
+    monkeypatch.setattr("perdure._base.private_socket.os.path.exists", lambda path: False)
+    with address(str(tmp_path), NAME) as path:
         assert path == f"{tmp_path}/{NAME}"
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from perdure._admin import protocol
-from perdure._admin.address import address
 from perdure._base import limits
+from perdure._base.private_socket import address
 from perdure._config.problem import ProblemsFound, from_json, refused
 
 _NOBODY: Final = {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}
@@ -29,7 +29,7 @@ def connect(folder: str) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(limits.CONTROL_WAIT_S)
     try:
-        with address(folder) as path:
+        with address(folder, protocol.NAME) as path:
             connection.connect(path)
     except OSError as error:
         connection.close()

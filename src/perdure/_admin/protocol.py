@@ -19,6 +19,8 @@ import msgspec
 from perdure._admin.operations import AnyOperation
 
 VERSION: Final = 1
+NAME: Final = "control.sock"
+"""Of the file, in the data folder."""
 LENGTH_BYTES: Final = 4
 STOPPING: Final = "control/stopping"
 """Code of the problem that says: nothing was done, ask whoever comes next."""

@@ -5,25 +5,20 @@ root. Whoever holds the data folder's lock owns the socket, so one that is there
 that died. Whatever a client sends, or does not, concerns its own connection only.
 """
 
-# Paths are plain strings here.
-# ruff: noqa: PTH101, PTH108, PTH116
-
 from __future__ import annotations
 
 import asyncio
 import functools
 import logging
 import os
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import perdure
 from perdure._admin import protocol
-from perdure._admin.address import NAME, address, peer
 from perdure._base import limits
 from perdure._base.portrait import leaf
+from perdure._base.private_socket import PrivateSocket, may_connect
 from perdure._config.problem import ProblemsFound, as_json, refused
 
 if TYPE_CHECKING:
@@ -44,37 +39,20 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None], asyncio.Task[Any] | None] = {}
         """Each connection, with the operation that may be broken off."""
-        self._identity: tuple[int, int] | None = None
+        self._listening: PrivateSocket | None = None
 
     async def open(self) -> None:
         """Listen; an OSError if that cannot be."""
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with address(self._folder) as path:
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
-                listening.bind(path)
-                # Nobody can connect before `listen`.
-                os.chmod(path, 0o600)
-                stat = os.stat(path)
-            self._identity = (stat.st_dev, stat.st_ino)
-            listening.listen(_BACKLOG)
-            listening.setblocking(False)
-            self._server = await asyncio.start_unix_server(self._connected, sock=listening)
-        except BaseException:
-            listening.close()
-            raise
+        self._listening = PrivateSocket(self._folder, protocol.NAME, _BACKLOG)
+        self._server = await asyncio.start_unix_server(self._connected, sock=self._listening.socket)
 
     async def stop_accepting(self) -> None:
         """Take no more connections; operations go on."""
         if self._server is not None:
             self._server.close()
             self._server = None
-            path = f"{self._folder}/{NAME}"
-            with suppress(OSError):
-                stat = os.stat(path)
-                if (stat.st_dev, stat.st_ino) == self._identity:
-                    os.unlink(path)
+            assert self._listening is not None, "the server listens there"
+            self._listening.remove()
 
     async def close(self) -> None:
         """Break off what may be, and wait for the rest, so that nothing uses the runtime after this."""
@@ -116,7 +94,7 @@ class ControlSocket:
         task: asyncio.Task[None],
         crowded: bool,
     ) -> None:
-        if not self._may(writer.get_extra_info("socket")):
+        if not may_connect(writer.get_extra_info("socket")):
             return  # not a word: it is no business of theirs
         if crowded:
             busy = refused("control/busy", f"{limits.CONTROL_CLIENTS_MAX} clients are connected already")
@@ -171,10 +149,6 @@ class ControlSocket:
                 work.cancel()
                 await asyncio.wait({work})
         await _send(writer, _reply(work))
-
-    def _may(self, connection: socket.socket) -> bool:
-        found = peer(connection)
-        return found is None or found[1] in (0, os.geteuid())
 
 
 WRONG_VERSION: Final = (
