@@ -6,6 +6,8 @@ import asyncio
 import gc
 
 from perdure import Request, Response, RpcTarget
+from perdure._rpc.capnweb.form import TextForm
+from perdure._rpc.form import Form
 from perdure._rpc.session import Session
 from perdure.rpc import Blob, RpcStub
 from perdure.rpc_server import capability_of
@@ -128,12 +130,23 @@ class Api(RpcTarget):
 class Pair:
     """`async with Pair(target) as pair`: at the end nothing is left in either table."""
 
+    form: type[Form] = TextForm
+
     def __init__(self, target=None, main=None, **options):
         self.loop = asyncio.get_running_loop()
         self.lines = []
         """What was said, with the side that heard it."""
-        self.client = Session(self._to("server"), None if main is None else capability_of(main), **options)
-        self.server = Session(self._to("client"), None if target is None else capability_of(target))
+        self.client = self._session("server", main, **options)
+        self.server = self._session("client", target)
+
+    def _session(self, peer, main, **options):
+        main = None if main is None else capability_of(main)
+        return Session(self._to(peer), main, form=self.form, **options)
+
+    def said(self, kind):
+        """Whether a message of this kind was said."""
+        form = self.form()
+        return any(form.read(line)[0] == kind for _, line in self.lines)
 
     def _to(self, side):
         def send(line):

@@ -22,6 +22,7 @@ it (KVA-23). Anything this version writes, later versions read.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -51,7 +52,13 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _plain_decoder: Final = msgspec.msgpack.Decoder(ext_hook=_no_extensions)
 
 
-def dumps(value: Any, registry: Registry | None = None, *, label: str = "value") -> bytes:
+def dumps(
+    value: Any,
+    registry: Registry | None = None,
+    *,
+    label: str = "value",
+    refer: Callable[[Any], int] | None = None,
+) -> bytes:
     """
     Return *value* as bytes.
 
@@ -59,6 +66,8 @@ def dumps(value: Any, registry: Registry | None = None, *, label: str = "value")
         value: any value that can travel.
         registry: names the application's classes.
         label: what error texts call the value.
+        refer: gives the number of what has no value form, for `loads` to find it again; None refuses it. It may be
+            asked twice.
 
     Raises:
         DataCloneError: something inside cannot be stored; the text names it and the path to it.
@@ -69,12 +78,19 @@ def dumps(value: Any, registry: Registry | None = None, *, label: str = "value")
         except (UnicodeEncodeError, OverflowError, RecursionError):
             pass  # lone surrogates, integers beyond 64 bits, little stack left: the other form has them all
     try:
-        return b"\x02" + graph_writer.encode(value, _NO_CLASSES if registry is None else registry)
+        return b"\x02" + graph_writer.encode(value, _NO_CLASSES if registry is None else registry, refer)
     except Refused as refused:
         raise as_error(refused, value, label) from None
 
 
-def loads(data: bytes | memoryview, registry: Registry | None = None, type: Any = None) -> Any:
+def loads(
+    data: bytes | memoryview,
+    registry: Registry | None = None,
+    type: Any = None,
+    *,
+    label: str = "stored value",
+    elsewhere: Sequence[Any] = (),
+) -> Any:
     """
     Return the value that `dumps` made *data* of, as a fresh copy.
 
@@ -82,6 +98,8 @@ def loads(data: bytes | memoryview, registry: Registry | None = None, type: Any 
         data: what `dumps` returned.
         registry: knows the application's classes.
         type: convert the value to this annotation; classes it mentions are known too.
+        label: what error texts call the value.
+        elsewhere: what has no value form, by its number.
 
     Raises:
         DataCloneError: the data is damaged, or names a class that is not known here.
@@ -91,8 +109,9 @@ def loads(data: bytes | memoryview, registry: Registry | None = None, type: Any 
         registry = _NO_CLASSES
     if type is not None:
         # The plain form has no classes to name.
-        return convert(_read(data, registry.allowing(type) if data[:1] == b"\x02" else registry), type)
-    return _read(data, registry)
+        registry = registry.allowing(type) if data[:1] == b"\x02" else registry
+        return convert(_read(data, registry, label, elsewhere), type)
+    return _read(data, registry, label, elsewhere)
 
 
 def plain_parts(data: bytes | memoryview) -> Any:
@@ -100,32 +119,28 @@ def plain_parts(data: bytes | memoryview) -> Any:
     return _plain_decoder.decode(memoryview(data)[1:])
 
 
-def _read(data: bytes | memoryview, registry: Registry) -> Any:
+def _read(data: bytes | memoryview, registry: Registry, label: str, elsewhere: Sequence[Any]) -> Any:
     form = data[0] if data else 0
     try:
         if form == PLAIN:
             return plain_parts(data)
         if form == GRAPH:
-            return graph_reader.decode(memoryview(data)[1:], registry)
+            return graph_reader.decode(memoryview(data)[1:], registry, elsewhere)
     except errors.DataCloneError:
         raise
     except RecursionError:
         raise errors.DataCloneError(
-            f"The stored value ({_size(data)}) could not be read: there is too little stack left."
+            f"The {label} ({_size(data)}) could not be read: there is too little stack left."
         ) from None
     except Exception:
         # Whatever it is, its text may quote the data.
-        raise errors.DataCloneError(
-            f"The stored value is corrupt ({_size(data)}): it does not decode."
-        ) from None
+        raise errors.DataCloneError(f"The {label} is corrupt ({_size(data)}): it does not decode.") from None
     if form > GRAPH:
         raise errors.DataCloneError(
-            f"The stored value ({_size(data)}) has format {form}, and this version of Perdure knows up to "
+            f"The {label} ({_size(data)}) has format {form}, and this version of Perdure knows up to "
             f"{GRAPH}: a newer one wrote it, or it is corrupt."
         )
-    raise errors.DataCloneError(
-        f"The stored value is corrupt ({_size(data)}): it begins with no known format."
-    )
+    raise errors.DataCloneError(f"The {label} is corrupt ({_size(data)}): it begins with no known format.")
 
 
 def _size(data: bytes | memoryview) -> str:

@@ -20,6 +20,9 @@ NAMED_TUPLE: Final = ord("n")  # class, items
 INSTANCE: Final = ord("o")  # class, values of the attributes
 EXCEPTION: Final = ord("e")  # class, text, values of the attributes
 GROUP: Final = ord("g")  # class, text, message, number of members, members, values of the attributes
+ELSEWHERE: Final = ord(
+    "x"
+)  # number, in a list beside the value, of what has no value form; nowhere in stored data
 
 NATIVE: Final = frozenset({type(None), bool, float, bytes})
 NATIVE_MOSTLY: Final = NATIVE | {int, str}  # but for 65 bits and lone surrogates

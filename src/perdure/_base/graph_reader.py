@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -47,16 +48,16 @@ PARTS: Final = msgspec.msgpack.Decoder(ext_hook=_from_extension)
 """Reads classes, kinds, payloads, built and root."""
 
 
-def decode(data: memoryview, registry: Registry) -> Any:
+def decode(data: memoryview, registry: Registry, elsewhere: Sequence[Any] = ()) -> Any:
     """
-    Return the value that `encode` made *data* of.
+    Return the value that `encode` made *data* of, with items of *elsewhere* where it had no value form.
 
     Raises:
         DataCloneError: it names a class that is not known here, or has changed too much.
         Exception: of any kind, if the data is damaged.
     """
     classes, kinds, payloads, built, root = PARTS.decode(data)
-    return _Reader(registry, classes, kinds, payloads).run(built, root)
+    return _Reader(registry, classes, kinds, payloads, elsewhere).run(built, root)
 
 
 class _Class(NamedTuple):
@@ -71,8 +72,16 @@ class _Class(NamedTuple):
 class _Reader:
     """One value on its way from bytes. Any exception but DataCloneError means that they are damaged."""
 
-    def __init__(self, registry: Registry, classes: list[Any], kinds: bytes, payloads: list[Any]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        classes: list[Any],
+        kinds: bytes,
+        payloads: list[Any],
+        elsewhere: Sequence[Any],
+    ) -> None:
         self._registry = registry
+        self._elsewhere = elsewhere
         self._entries = classes
         self._classes: dict[int, _Class] = {}
         self._kinds = kinds
@@ -112,6 +121,8 @@ class _Reader:
             return shape.blank()
         if kind in (graph.TUPLE, graph.FROZENSET, graph.NAMED_TUPLE, graph.GROUP):
             return _UNBUILT
+        if kind == graph.ELSEWHERE:
+            return self._elsewhere[_checked(payload, int)]
         raise ValueError("no such kind of node")
 
     def _build(self, number: int, kind: int, payload: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -27,24 +27,27 @@ _DEPTH_MAX: Final = limits.VALUE_DEPTH_MAX
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
-def encode(value: Any, registry: Registry) -> bytes:
+def encode(value: Any, registry: Registry, refer: Callable[[Any], int] | None = None) -> bytes:
     """
-    Return *value* in graph form.
+    Return *value* in graph form; *refer* is asked, at least once, for the number of each part that has none.
 
     Raises:
         Refused: something inside cannot be stored.
     """
     try:
-        return _encoder.encode(_Writer(registry, graph.NATIVE_MOSTLY).run(value))
+        return _encoder.encode(_Writer(registry, graph.NATIVE_MOSTLY, refer).run(value))
     except (UnicodeEncodeError, OverflowError):
-        return _encoder.encode(_Writer(registry, graph.NATIVE).run(value))
+        return _encoder.encode(_Writer(registry, graph.NATIVE, refer).run(value))
 
 
 class _Writer:
     """One value on its way to bytes."""
 
-    def __init__(self, registry: Registry, native: frozenset[type]) -> None:
+    def __init__(
+        self, registry: Registry, native: frozenset[type], refer: Callable[[Any], int] | None
+    ) -> None:
         self._registry = registry
+        self._refer = refer
         self._native = native
         self._numbers: dict[int, int] = {}  # of nodes, by identity of what they were made of
         self._alive: list[Any] = []  # which stays alive meanwhile, so that no identity comes twice
@@ -118,7 +121,9 @@ class _Writer:
     def _begin_instance(self, source: Any, kind: type) -> int | None:
         shape = shape_of(kind)
         if shape is None:
-            raise refuse(source)
+            if self._refer is None:
+                raise refuse(source)
+            return self._node(source, graph.ELSEWHERE, self._refer(source))
         if isinstance(shape, ExceptionShape):
             return self._begin_exception(source, shape)
         if isinstance(shape, AliasShape):

@@ -12,7 +12,7 @@ from perdure._rpc.capnweb.text import ProtocolError
 from perdure._rpc.exports import Export
 from perdure._rpc.imports import ImportCapability, RemotePromise
 from perdure._rpc.promise import PromiseCapability, RpcPromise, failed
-from perdure._rpc.remap import read_recipe, split_arguments
+from perdure._rpc.remap import read_recipe
 from perdure._rpc.settling import fill, follow, settle
 from perdure._rpc.stub import RpcStub, stub_of
 
@@ -70,11 +70,27 @@ class Incoming:
 
     def value(self, decoded: Decoded) -> RpcPromise:
         """Return a promise of a value whose parts may not be there yet."""
-        if not decoded.slots:
-            return self.kept(decoded.value)
         promise = RpcPromise(loop=self._session.loop)
-        fill(decoded.slots, lambda error: settle(promise, decoded.value, error))
+        self.bring(promise, decoded)
         return promise
+
+    def bring(self, promise: RpcPromise, decoded: Decoded) -> None:
+        """Settle *promise* with a value, as soon as its parts are there."""
+
+        def arrived(error: BaseException | None) -> None:
+            value = None
+            if error is None:
+                try:
+                    value = decoded.value
+                except Exception as unreadable:
+                    decoded.let_go()
+                    error = unreadable
+            settle(promise, value, error)
+
+        if decoded.slots:
+            fill(decoded.slots, arrived)
+        else:
+            arrived(None)
 
     def map(self, id: int, path: Path, captures: list[list[Any]], steps: list[Any]) -> RpcPromise:
         session = self._session
@@ -83,9 +99,10 @@ class Incoming:
             stub_of(session.exports[captured].target().dup()) if kind == "import" else self.stub(captured)
             for kind, captured in captures
         ]
-        recipe = read_recipe(held, steps, session.registry)
         try:
-            return target.map(path, recipe)
+            return target.map(path, read_recipe(held, steps, session.form))
+        except ProtocolError:
+            raise
         except Exception as error:
             return failed(error)
 
@@ -116,8 +133,8 @@ class Incoming:
 
 
 def _call(target: Capability, path: Path, args: Decoded) -> RpcPromise:
-    positional, kwargs = split_arguments(args.root)
     try:
+        positional, kwargs = args.arguments()
         return target.call(path, tuple(positional), kwargs)
     except Exception as error:
         return failed(error)

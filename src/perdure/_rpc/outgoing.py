@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from perdure._base import limits
 from perdure._rpc import pipes
 from perdure._rpc.capability import Capability
-from perdure._rpc.capnweb import text
-from perdure._rpc.capnweb.encode import encode
 from perdure._rpc.crossing import MESSAGE_TOO_LARGE, Arguments
+from perdure._rpc.form import Form, Line
 from perdure._rpc.imports import ImportCapability, RemotePromise
 from perdure._rpc.owner import closed_gate
 from perdure._rpc.stub import RpcProperty, Stub
@@ -19,9 +18,6 @@ from perdure.errors import PerdureError
 
 if TYPE_CHECKING:
     from perdure._rpc.session import Session
-
-NOTHING: Final = '["push",null]'
-"""Takes the place of a call that never leaves, since the peer counts it."""
 
 
 class Outgoing:
@@ -35,9 +31,16 @@ class Outgoing:
 
     def write(self, value: Any, label: str) -> Any:
         """Return the expression of *value*; if it has none, nothing of it was exported."""
+        return self._written(lambda: self._session.form.encode(value, self._refer, label))
+
+    def arguments(self, args: list[Any], kwargs: dict[str, Any], label: str) -> Any:
+        """Return the expression of a call's arguments, likewise."""
+        return self._written(lambda: self._session.form.arguments(args, kwargs, self._refer, label))
+
+    def _written(self, write: Callable[[], Any]) -> Any:
         self._given = []
         try:
-            return encode(value, self._refer, label=label)
+            return write()
         except BaseException:
             self.take_back()
             raise
@@ -103,13 +106,14 @@ class Outbox:
     is said after it, by whomever, waits behind it.
     """
 
-    __slots__ = ("_send", "_waiting")
+    __slots__ = ("_nothing", "_send", "_waiting")
 
-    def __init__(self, send: Callable[[str], None]) -> None:
+    def __init__(self, send: Callable[[Line], None], nothing: Line) -> None:
         self._send = send
+        self._nothing = nothing
         self._waiting: deque[list[Any]] = deque()  # [line, whether it may leave]
 
-    def add(self, line: str, *, is_gated: bool) -> None:
+    def add(self, line: Line, *, is_gated: bool) -> None:
         """Send *line* as soon as it may leave."""
         gate = closed_gate() if is_gated else None
         if gate is None:
@@ -123,7 +127,7 @@ class Outbox:
 
         def opened(error: BaseException | None) -> None:
             if error is not None:
-                waiting[0] = NOTHING  # the object was reset
+                waiting[0] = self._nothing  # the object was reset
             waiting[1] = True
             self._flush()
 
@@ -133,16 +137,16 @@ class Outbox:
         while self._waiting and self._waiting[0][1]:
             self._send(self._waiting.popleft()[0])
 
-    def close(self, line: str | None = None) -> None:
+    def close(self, line: Line | None = None) -> None:
         """Drop what waits; *line* is the last word."""
         self._waiting.clear()
         if line is not None:
             self._send(line)
 
 
-def to_line(message: list[Any]) -> str:
-    """Return *message* as text; one that no peer would take is refused (RPC-15)."""
-    line = text.write(message)
+def to_line(message: list[Any], form: Form) -> Line:
+    """Return *message* as it is sent; one that no peer would take is refused (RPC-15)."""
+    line = form.write(message)
     if len(line) > limits.CAPNWEB_MESSAGE_UNITS_MAX:
         raise PerdureError(MESSAGE_TOO_LARGE.format(size=len(line)))
     return line

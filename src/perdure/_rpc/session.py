@@ -20,24 +20,24 @@ from perdure._base.registry import Registry
 from perdure._rpc import pipes
 from perdure._rpc.capability import BrokenCapability, Capability, OnBroken, Path
 from perdure._rpc.capnweb import text
-from perdure._rpc.capnweb.decode import Decoder
-from perdure._rpc.capnweb.encode import encode_error
+from perdure._rpc.capnweb.decode import Decoded
 from perdure._rpc.capnweb.failures import as_failure
+from perdure._rpc.capnweb.form import TextForm
 from perdure._rpc.capnweb.text import ProtocolError
 from perdure._rpc.exports import Export, Exports
+from perdure._rpc.form import Form, Line
 from perdure._rpc.imports import MAIN, Import, ImportCapability, Imports, RemotePromise
 from perdure._rpc.incoming import Incoming
 from perdure._rpc.outgoing import Outbox, Outgoing, to_line
 from perdure._rpc.promise import PromiseCapability, RpcPromise, failed
 from perdure._rpc.recipe import Recipe
-from perdure._rpc.remap import join_arguments, write_recipe
-from perdure._rpc.settling import CANCELLED, follow, settle
+from perdure._rpc.remap import write_recipe
+from perdure._rpc.settling import CANCELLED, settle
 from perdure._rpc.stub import RpcStub, stub_of
 from perdure.errors import Disconnected, PerdureError
 
 CLOSED: Final = "RPC session was shut down by disposing the main stub."
 NO_MAIN: Final = "This connection has no main object."
-BINARY: Final = "Received a binary message; messages are text."
 BAD_MESSAGE: Final = "bad RPC message: {shown}"
 TOO_MUCH: Final = "More than {max:,} bytes of calls are under way in this session."
 INTERNAL: Final = "internal error"
@@ -59,7 +59,8 @@ class Session:
     Args:
         send: takes a message for the peer; called from steps of the loop.
         main: what the peer may call; None if nothing.
-        registry: names the exception classes that arrive as themselves.
+        form: how messages are written.
+        registry: names the classes that arrive as themselves.
         peer: what the peer is called in errors.
         on_end: called once when the session has ended, with the reason and whether the peer does not know it yet.
         on_send_error: may replace an error before it is sent.
@@ -73,9 +74,10 @@ class Session:
 
     def __init__(
         self,
-        send: Callable[[str], None],
+        send: Callable[[Any], None],
         main: Capability | None = None,
         *,
+        form: type[Form] = TextForm,
         registry: Registry | None = None,
         peer: str = "the peer",
         on_end: Callable[[BaseException, bool], None] | None = None,
@@ -86,6 +88,7 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.peer = peer
         self.registry = registry
+        self.form = form(registry)
         self.one_way = one_way
         self.ended: BaseException | None = None
         self.on_idle: Callable[[], None] | None = None
@@ -94,9 +97,9 @@ class Session:
         self._on_end = on_end
         self._on_send_error = on_send_error
         self._incoming = Incoming(self)
-        self._decoder = Decoder(self._incoming, registry=registry, strict_undefined=strict_undefined)
+        self._decoder = self.form.decoder(self._incoming, strict_undefined=strict_undefined)
         self._outgoing = Outgoing(self)
-        self._outbox = Outbox(send)
+        self._outbox = Outbox(send, form.nothing)
         self._size = 0  # of the peer's calls that are under way
         self._work = 0  # answers that the peer waits for, and streams that flow
         self._watchers: dict[int, OnBroken] = {}
@@ -120,14 +123,12 @@ class Session:
         """Whether all that the peer asked for has been answered."""
         return not self._work
 
-    def receive(self, line: str | bytes) -> None:
+    def receive(self, line: Line) -> None:
         """Take a message; a wrong one ends the session, and the peer is told why."""
         if self.ended is not None:
             return
         try:
-            if not isinstance(line, str):
-                raise ProtocolError(BINARY)
-            message = text.read(line)
+            message = self.form.read(line)
             act = _ACTS.get((message[0], len(message))) if message and type(message[0]) is str else None
             if act is None:
                 raise _bad(message)
@@ -147,7 +148,7 @@ class Session:
     def abort(self, error: BaseException) -> None:
         """End the session because of *error*, which the peer is told."""
         if self.ended is None:
-            self._outbox.close(text.write(["abort", self._error(error)]))
+            self._outbox.close(self.form.write(["abort", self._error(error)]))
             self._end(error, True)
 
     def close(self) -> None:
@@ -245,16 +246,16 @@ class Session:
         promise = export.promise
         assert promise is not None, "what was asked for has an outcome"
         export.is_answered = True
-        line = ""
+        line: Line = ""
         if promise.cancelled():
             error: BaseException | None = Disconnected(CANCELLED)
         elif (error := promise.exception()) is None:
             try:
-                line = to_line(["resolve", id, self._outgoing.write_result(promise.result())])
+                line = to_line(["resolve", id, self._outgoing.write_result(promise.result())], self.form)
             except Exception as refused:
                 self._outgoing.take_back()
                 error = refused
-        self._outbox.add(line or text.write(["reject", id, self._error(error)]), is_gated=False)
+        self._outbox.add(line or self.form.write(["reject", id, self._error(error)]), is_gated=False)
         if export.is_stream:
             self.exports.release(id, 1)
         self.finish_work()
@@ -283,16 +284,14 @@ class Session:
         entry.outcome = PromiseCapability(promise)
         self.release(entry)
         if kind == "reject":
-            settle(promise, None, as_failure(decoded.value))
+            settle(promise, None, _failure(decoded))
         elif promise.done():
             decoded.let_go()
-        elif decoded.slots:
-            self._incoming.value(decoded).add_done_callback(partial(follow, promise))
         else:
-            settle(promise, decoded.value, None)
+            self._incoming.bring(promise, decoded)
 
     def _abort(self, message: list[Any], size: int) -> None:
-        self._end(as_failure(self._decoder.decode(message[1]).value), False)
+        self._end(_failure(self._decoder.decode(message[1])), False)
 
     # --- what we ask of the peer ----------------------------------------------------------------------
 
@@ -300,7 +299,7 @@ class Session:
         """Call what is at *path* of an import."""
         if self.ended is not None or self.one_way:
             return failed(self._why_not())
-        (given,) = self._outgoing.write(join_arguments(list(args), kwargs), "arguments")
+        given = self._outgoing.arguments(list(args), kwargs, "arguments")
         return self._ask(["push", ["pipeline", entry.id, list(path), given]])[0]
 
     def get(self, entry: Import, path: Path) -> RpcPromise:
@@ -313,7 +312,7 @@ class Session:
         """Let the peer carry out *recipe* on what is at *path* of an import."""
         if self.ended is not None or self.one_way:
             return failed(self._why_not())
-        steps = write_recipe(recipe)
+        steps = write_recipe(recipe, self.form)
         captures = [self._outgoing.stub(stub._capability) for stub in recipe.captures]
         return self._ask(["push", ["remap", entry.id, list(path), captures, steps]])[0]
 
@@ -321,14 +320,14 @@ class Session:
         """Call a method of a stream's; return the outcome, and how much it was."""
         if self.ended is not None:
             return failed(self.ended), 0
-        (given,) = self._outgoing.write(args, "chunk")
+        given = self._outgoing.arguments(args, {}, "chunk")
         promise, size = self._ask(["stream", ["pipeline", entry.id, [method], given]])
         promise.is_answered_unasked()
         return promise, size
 
     def _ask(self, message: list[Any]) -> tuple[RemotePromise, int]:
         try:
-            line = to_line(message)
+            line = to_line(message, self.form)
         except PerdureError:
             self._outgoing.take_back()
             raise
@@ -343,16 +342,16 @@ class Session:
 
     def pull(self, entry: Import) -> None:
         """Ask for the outcome of a call."""
-        self._outbox.add(f'["pull",{entry.id}]', is_gated=False)
+        self._outbox.add(self.form.write(["pull", entry.id]), is_gated=False)
 
     def release(self, entry: Import) -> None:
         """Tell the peer that an import is not needed any more."""
         if self.imports.remove(entry) and entry.told:
-            self._outbox.add(f'["release",{entry.id},{entry.told}]', is_gated=False)
+            self._outbox.add(self.form.write(["release", entry.id, entry.told]), is_gated=False)
 
     def pump(self, source: Any) -> int:
         """Return the id of a new pipe, into which *source* flows from the next step of the loop on."""
-        self._outbox.add('["pipe"]', is_gated=False)
+        self._outbox.add(self.form.write(["pipe"]), is_gated=False)
         entry = self.imports.add()
         pipes.pump(self, entry, source)
         return entry.id
@@ -369,7 +368,7 @@ class Session:
         if not self._work and self.on_idle is not None:
             self.on_idle()
 
-    def _error(self, error: BaseException | None) -> list[Any]:
+    def _error(self, error: BaseException | None) -> Any:
         assert error is not None, "an outcome is a value or an error"
         if self._on_send_error is not None:
             try:
@@ -377,7 +376,7 @@ class Session:
             except Exception:
                 log.exception("on_send_error() failed")
                 error = PerdureError(INTERNAL)  # it may have been there to hide this one
-        return encode_error(error)
+        return self.form.error(error)
 
 
 _ACTS: Final[dict[tuple[str, int], Callable[[Session, list[Any], int], None]]] = {
@@ -391,6 +390,14 @@ _ACTS: Final[dict[tuple[str, int], Callable[[Session, list[Any], int], None]]] =
     ("abort", 2): Session._abort,
 }
 """What is done with a message, by its kind and length; called with the message and its size."""
+
+
+def _failure(decoded: Decoded) -> BaseException:
+    """Return the error that a peer gave as a reason, or why it cannot be made here."""
+    try:
+        return as_failure(decoded.value)
+    except Exception as unreadable:
+        return unreadable
 
 
 def _bad(message: list[Any]) -> ProtocolError:

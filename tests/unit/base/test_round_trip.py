@@ -1,4 +1,4 @@
-"""Properties of every way a value travels: a copy within the process, and bytes and back."""
+"""Properties of every way a value travels: a copy within the process, bytes and back, a message to another process."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from perdure import errors
 from perdure._base.codec import dumps, loads
 from perdure._base.registry import Registry
 from perdure._base.values import copy, copy_sized
+from perdure._rpc.capnweb.decode import NO_IMPORTER
+from perdure._rpc.capnweb.encode import no_references
+from perdure._rpc.wire import BinaryForm
 
 pytestmark = pytest.mark.rows("RPC-08", "KVA-12")
 
@@ -103,6 +106,12 @@ def through_bytes(value: Any) -> Any:
     return loads(dumps(value, REGISTRY), REGISTRY)
 
 
+def through_a_message(value: Any) -> Any:
+    form = BinaryForm(REGISTRY)
+    line = form.write(["resolve", 1, form.encode(value, no_references, "value")])
+    return form.decoder(NO_IMPORTER).decode(form.read(line)[2]).value
+
+
 def parts(value: Any) -> list[Any] | None:
     """Return what *value* holds, in order; None for a leaf."""
     if isinstance(value, list | tuple):
@@ -154,7 +163,7 @@ def assert_same(first: Any, second: Any) -> None:
         todo += zip(inner, other, strict=True)
 
 
-@pytest.mark.parametrize("travel", [copy, through_bytes])
+@pytest.mark.parametrize("travel", [copy, through_bytes, through_a_message])
 @given(value=values)
 @settings(max_examples=300, deadline=None)
 def test_every_value_arrives_as_it_was(travel, value):
@@ -190,7 +199,7 @@ def graphs(draw: st.DrawFn) -> Any:
     return nodes[0]
 
 
-@pytest.mark.parametrize("travel", [copy, through_bytes])
+@pytest.mark.parametrize("travel", [copy, through_bytes, through_a_message])
 @given(value=graphs())
 @settings(max_examples=300, deadline=None)
 def test_cycles_and_shared_references_arrive_as_they_were(travel, value):
@@ -198,7 +207,7 @@ def test_cycles_and_shared_references_arrive_as_they_were(travel, value):
     assert_same(value, travel(value))
 
 
-@pytest.mark.parametrize("travel", [copy, through_bytes])
+@pytest.mark.parametrize("travel", [copy, through_bytes, through_a_message])
 @given(value=values)
 @settings(max_examples=100, deadline=None)
 def test_nothing_that_can_change_is_shared_with_the_original(travel, value):

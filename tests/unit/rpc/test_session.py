@@ -1,4 +1,4 @@
-"""Two sessions back to back: what crosses, in which order, and that nothing is left."""
+"""Two sessions back to back, in both forms: what crosses, in which order, and that nothing is left."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ import pytest
 from support.sessions import Api, Heard, Pair, Room
 
 from perdure import Headers, Request, Response, RpcTarget
+from perdure._rpc.capnweb.form import TextForm
+from perdure._rpc.wire import BinaryForm
 from perdure.errors import DataCloneError, Disconnected, PerdureError, RemoteError
 from perdure.rpc import UNDEFINED, BigInt, Blob, RpcStub, TypedArray, WritableStream
+
+
+@pytest.fixture(autouse=True, params=[TextForm, BinaryForm])
+def form(request, monkeypatch):
+    monkeypatch.setattr(Pair, "form", request.param)
+    return request.param
+
+
+text_only = pytest.mark.parametrize("form", [TextForm], indirect=True)
 
 
 async def test_a_call_has_its_result():
@@ -19,6 +30,7 @@ async def test_a_call_has_its_result():
         assert await pair.api.nothing() is None
 
 
+@text_only
 async def test_arguments_by_name_go_as_one_last_object():
     async with Pair(Api()) as pair:
         assert await pair.api.add(1, b=5) == 6
@@ -50,13 +62,15 @@ async def test_calls_start_in_the_order_made():
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
-async def test_values_come_back_as_they_went(value):
+async def test_values_come_back_as_they_went(value, form):
     async with Pair(Api()) as pair:
         found = await pair.api.echo(value)
         assert found == value
-        assert type(found) is (BigInt if type(value) is int and value > 2**53 else type(value))
+        is_big = form is TextForm and type(value) is int and value > 2**53
+        assert type(found) is (BigInt if is_big else type(value))
 
 
+@text_only
 async def test_undefined_comes_back_as_itself_only_if_the_session_is_strict():
     async with Pair(Api()) as pair:
         assert await pair.api.echo(UNDEFINED) is None
@@ -131,10 +145,10 @@ async def test_what_cannot_be_sent_is_refused_where_it_is():
 async def test_a_result_that_cannot_be_sent_is_an_error_of_the_call():
     class Target(RpcTarget):
         def odd(self):
-            return {"fine": Room("x"), (1, 2): 1}
+            return {"fine": Room("x"), "odd": object()}
 
     async with Pair(Target()) as pair:
-        with pytest.raises(DataCloneError, match="are text"):
+        with pytest.raises(DataCloneError, match=r'result\["odd"\]'):
             await pair.api.odd()
 
 
@@ -279,7 +293,8 @@ async def test_a_promise_is_asked_for_only_when_it_is_awaited():
     async with Pair(Api()) as pair:
         promise = pair.api.add(1, 2)
         await asyncio.sleep(0.01)
-        assert not any("pull" in line or "resolve" in line for _, line in pair.lines)
+        assert not pair.said("pull")
+        assert not pair.said("resolve")
         assert await promise == 3
 
 
@@ -307,7 +322,7 @@ async def test_a_promise_that_is_dropped_or_disposed_is_released_without_an_answ
         with pytest.raises(PerdureError, match="after being disposed"):
             await promise
         await pair.settled()
-        assert not any("resolve" in line for _, line in pair.lines)
+        assert not pair.said("resolve")
 
 
 async def test_a_caller_that_stops_waiting_lets_go():

@@ -17,6 +17,7 @@ from perdure._base import limits
 from perdure._base.bigint import from_decimal
 from perdure._base.registry import Registry
 from perdure._rpc.capnweb import failures
+from perdure._rpc.capnweb.arguments import split_arguments
 from perdure._rpc.capnweb.encode import SAFE
 from perdure._rpc.capnweb.text import TOO_DEEP, ProtocolError, shown
 from perdure._rpc.capnweb.values import SIZES, UNDEFINED, TypedArray
@@ -98,6 +99,10 @@ class Decoded:
     def value(self) -> Any:
         return self.root[0]
 
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of a call, and those by name."""
+        return split_arguments(self.root)
+
     def let_go(self) -> None:
         """Dispose the stubs that it brought."""
         for stub in self.stubs:
@@ -155,8 +160,9 @@ class Decoder:
             raise _unknown(expressions)
         return self._list(expressions, depth)
 
-    def _list(self, root: list[Any], depth: int) -> Decoded:
-        into = Decoded(root)
+    def _list(self, root: list[Any], depth: int, into: Decoded | None = None) -> Decoded:
+        if into is None:
+            into = Decoded(root)
         for index, item in enumerate(root):
             if type(item) not in _AS_THEY_ARE:
                 root[index] = self._of(item, depth, into, root, index)

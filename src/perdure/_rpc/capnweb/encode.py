@@ -70,17 +70,19 @@ def encode(value: Any, refer: Refer = no_references, *, label: str = "value") ->
     if type(value) in _AS_THEY_ARE:
         return value
     try:
-        return _Encoder(refer).of(value, 0)
+        return Encoder(refer).of(value, 0)
     except Refused as refused:
         raise as_error(refused, value, label) from None
 
 
 def encode_error(error: BaseException) -> list[Any]:
     """Return the expression of *error*; it never holds a reference, and never fails."""
-    return _Encoder(no_references).error(error, 0)
+    return Encoder(no_references).error(error, 0)
 
 
-class _Encoder:
+class Encoder:
+    """Writes one value."""
+
     __slots__ = ("_refer",)
 
     def __init__(self, refer: Refer) -> None:
@@ -188,7 +190,7 @@ class _Encoder:
 
     def error(self, error: BaseException, depth: int) -> list[Any]:
         name, message, props = failures.describe(error)
-        plain = _Encoder(no_references)
+        plain = Encoder(no_references)
         encoded = {}
         for key, found in props.items():
             with suppress(Exception):  # an error always passes: what cannot pass with it stays behind
@@ -223,25 +225,25 @@ class _Encoder:
         return found
 
 
-_WRITERS: Final[dict[type, Callable[[_Encoder, Any, int], Any]]] = {
-    BigInt: _Encoder._bigint,
-    bytes: _Encoder._bytes,
-    bytearray: _Encoder._bytes,
-    memoryview: _Encoder._bytes,
-    datetime.datetime: _Encoder._datetime,
-    datetime.date: _Encoder._text,
-    datetime.time: _Encoder._text,
-    datetime.timedelta: _Encoder._text,
-    decimal.Decimal: _Encoder._text,
-    uuid.UUID: _Encoder._text,
-    set: _Encoder._set,
-    frozenset: _Encoder._set,
-    TypedArray: _Encoder._typed_array,
-    Blob: _Encoder._blob,
-    Undefined: _Encoder._undefined,
-    Headers: _Encoder._headers,
-    Request: _Encoder._request,
-    Response: _Encoder._response,
+_WRITERS: Final[dict[type, Callable[[Encoder, Any, int], Any]]] = {
+    BigInt: Encoder._bigint,
+    bytes: Encoder._bytes,
+    bytearray: Encoder._bytes,
+    memoryview: Encoder._bytes,
+    datetime.datetime: Encoder._datetime,
+    datetime.date: Encoder._text,
+    datetime.time: Encoder._text,
+    datetime.timedelta: Encoder._text,
+    decimal.Decimal: Encoder._text,
+    uuid.UUID: Encoder._text,
+    set: Encoder._set,
+    frozenset: Encoder._set,
+    TypedArray: Encoder._typed_array,
+    Blob: Encoder._blob,
+    Undefined: Encoder._undefined,
+    Headers: Encoder._headers,
+    Request: Encoder._request,
+    Response: Encoder._response,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from perdure import errors
-from perdure._base.exceptions import ARGS, CAUSE, ExceptionShape, name_of_class, text_of
+from perdure._base.exceptions import ARGS, CAUSE, ExceptionShape, name_of_class, remote_error, text_of
 from perdure._base.registry import Registry
 from perdure._base.shapes import shape_of
 
@@ -184,8 +184,13 @@ def _set(error: Exception, name: str, found: Any) -> None:
         return
 
 
+def is_safe(error: BaseException) -> bool:
+    """Whether raising *error* where it arrives ends no task, no process and no loop."""
+    return isinstance(error, Exception) and not isinstance(error, _NEVER)
+
+
 def as_failure(value: Any) -> BaseException:
     """Return *value*, which the peer gave as a reason, as an exception: JavaScript can throw anything."""
     if isinstance(value, BaseException):
-        return value
+        return value if is_safe(value) else remote_error(value)
     return errors.RemoteError(value if type(value) is str else repr(value)[:200], "Error")
