@@ -185,3 +185,17 @@ async def test_a_reader_that_is_cancelled_misses_nothing(when):
             await asyncio.wait([reader])
             assert reader.cancelled()
         assert [item async for item in stream] == ["written"]
+
+
+async def test_a_stream_that_was_passed_on_is_the_receivers():
+    """It can be read there only, and what becomes of the sender's does not matter."""
+    async with an_object(Source) as stub:
+        mine = await stub.count(3)
+        theirs = await stub.through(mine)
+        with pytest.raises(TypeError, match="passed on"):
+            await anext(mine)
+        await mine.aclose()
+        del mine
+        assert [item async for item in theirs] == [{"n": 0}, {"n": 1}, {"n": 2}]
+        live = live_of(stub)
+        await until(lambda: live.is_idle)

@@ -49,6 +49,10 @@ class Api(RpcTarget):
     def nothing(self):
         return None
 
+    async def numbers(self, to):
+        for number in range(to):
+            yield number
+
     async def forever(self):
         await asyncio.Event().wait()
 

@@ -18,6 +18,7 @@ from perdure._base.exceptions import remote_error
 from perdure._base.values import copy_exception
 
 ENDED_EARLY: Final = "The stream ended early: its maker is gone."
+MOVED: Final = "The stream was passed on: whoever got it reads it."
 READ_TWICE: Final = "The stream is being read already: it gives one item after the other."
 _END: Final[Any] = type("End", (), {"__repr__": lambda _: "<the end>"})()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from perdure._base import limits
 from perdure._base.awaitables import finish
+from perdure._base.handover import MOVED, READ_TWICE
 from perdure._base.values import copy, copy_exception
 from perdure._rpc.capability import DISPOSED, Capability, OnBroken, Path
 from perdure._rpc.capnweb.failures import as_failure
@@ -36,8 +37,6 @@ CANCELLED: Final = "The stream is not read any more."
 NOT_CLOSED: Final = "WritableStream RPC stub was disposed without calling close()."
 NO_METHOD: Final = "A WritableStream has write(), close() and abort(); it was asked for {path}."
 NO_PROPERTY: Final = "Cannot access properties on a WritableStream stub."
-MOVED: Final = "The stream was passed on: whoever got it reads it."
-TWO_READERS: Final = "The stream is being read already."
 BLOB_TOO_LARGE: Final = "A Blob may have up to {max:,} bytes."
 
 
@@ -80,7 +79,7 @@ class Pipe:
                     return _LAST
                 raise copy_exception(self._end)
             if self._reader is not None:
-                raise RuntimeError(TWO_READERS)
+                raise RuntimeError(READ_TWICE)
             self._reader = self._loop.create_future()
             try:
                 await self._reader

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterable
 from typing import Any
 
 from perdure._base.current import current
-from perdure._base.handover import Handover, Reader
+from perdure._base.handover import MOVED, Handover, Reader
 from perdure._rpc.crossing import result_for
 from perdure._rpc.owner import Owner, current_owner, run_on, run_soon
 
@@ -25,17 +25,20 @@ class RpcStream(Reader):
     it ends it early.
     """
 
-    __slots__ = ("_owner",)
+    __slots__ = ("_is_moved", "_owner")
 
     def __init__(self, handover: Handover, owner: Owner) -> None:
         super().__init__(handover)
         self._owner: Owner | None = owner
+        self._is_moved = False
         owner.retain()
 
     def __aiter__(self) -> RpcStream:
         return self
 
     async def __anext__(self) -> Any:
+        if self._is_moved:
+            raise TypeError(MOVED)
         try:
             return await super().__anext__()
         finally:
@@ -44,9 +47,10 @@ class RpcStream(Reader):
 
     def dispose(self) -> None:
         """Give up the rest."""
-        self._is_over = True
-        self._handover.stop()
-        self._let_go()
+        if not self._is_moved:
+            self._is_over = True
+            self._handover.stop()
+            self._let_go()
 
     async def aclose(self) -> None:
         self.dispose()
@@ -63,10 +67,20 @@ class RpcStream(Reader):
             run_on(owner.loop, owner.let_go)
 
     def __perdure_cross__(self, crossing: Any) -> RpcStream:
-        passed: RpcStream = crossing.stream(self)
-        return passed
+        """Move: whoever gets it reads it from now on, whatever becomes of this one."""
+        if self._is_moved:
+            raise TypeError(MOVED)
+        moved = RpcStream.__new__(RpcStream)
+        Reader.__init__(moved, self._handover)
+        moved._is_over = self._is_over
+        moved._is_moved = False
+        moved._owner, self._owner = self._owner, None
+        self._is_moved = True
+        return moved
 
     def __del__(self) -> None:
+        if self._is_moved:
+            return
         super().__del__()
         owner = self._owner
         if owner is not None:

@@ -359,6 +359,14 @@ async def test_an_async_generator_is_a_stream():
         assert await pair.api.sum(numbers(100)) == 4950
 
 
+async def test_a_stream_in_a_result_outlives_the_call():
+    """The peer lets go of the call as soon as it has the stream; that does not end what flows."""
+    async with Pair(Api()) as pair:
+        stream = await pair.api.numbers(3000)
+        assert [n async for n in stream] == list(range(3000))
+        del stream
+
+
 async def test_a_stream_flows_only_as_fast_as_it_is_read():
     """At most a window is on its way."""
     sent = 0
