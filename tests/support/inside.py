@@ -12,24 +12,13 @@ from perdure import DurableObject, Runtime
 from perdure._engine.events import InternalEvent
 from perdure._engine.live import Live
 from perdure._storage.files import RealDisk
+from perdure.testing.unsynced import UnsyncedDisk
 
 
-class Unsynced(RealDisk):
-    """
-    The real disk, but nothing waits for the device.
+class Unsynced(UnsyncedDisk):
+    """Nothing waits for the device; the journal's work is in threads all the same, as in a server."""
 
-    For tests of behaviour: the order of things is the same, and a busy machine does not slow them down.
-    What must survive a crash is tested elsewhere, on disks that remember what was synced.
-    """
-
-    def fsync(self, fd: int) -> None:
-        pass
-
-    def datasync(self, fd: int) -> None:
-        pass
-
-    def sync_folder(self, path: str) -> None:
-        pass
+    worker = RealDisk.worker
 
 
 class Plain(DurableObject):

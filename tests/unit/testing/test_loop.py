@@ -271,6 +271,7 @@ def test_events_of_one_object_begin_in_order_and_those_of_several_interleave(tmp
 # --- time in objects -------------------------------------------------------------------------------------
 
 
+@pytest.mark.rows("TEST-11")
 def test_thirty_days_of_alarms(tmp_path):
     async def test(runtime):
         desk = runtime.env.DESK.get_by_name("a")
