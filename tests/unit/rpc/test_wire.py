@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import functools
 import gc
 import zoneinfo
 from decimal import Decimal
@@ -329,7 +330,7 @@ async def test_stored_values_never_refer_to_anything_elsewhere():
         codec.loads(expression[0])
 
 
-async def _sample_lines():
+async def _said_to_a_server():
     async with Both(Api()) as pair:
         await pair.api.echo([Point((1,)), lambda: 1, 2**80])
         await pair.api.call(lambda value: value, {"a": {1, 2}})
@@ -347,13 +348,19 @@ async def _sample_lines():
         return [line for side, line in pair.lines if side == "server"]
 
 
+@functools.cache
+def sample_lines():
+    return asyncio.run(_said_to_a_server())
+
+
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_random_and_mutated_messages_do_no_harm(data):
     """Nothing is raised or logged, and when the session is over nothing is left."""
 
+    lines = sample_lines()
+
     async def run():
-        lines = await _sample_lines()
         heard = Heard(Api())
         for line in lines:
             what = data.draw(st.sampled_from(["as it is", "as it is", "changed", "cut", "random"]))
