@@ -113,11 +113,11 @@ class ObjectCapability(Capability):
             try:
                 live = self.space.live(self._id, visible(self._name))
             except PerdureError as error:
-                event.future.set_exception(for_caller(error))
+                event.refuse(for_caller(error))
                 return
             self._live = live
         elif live.broken is not None:
-            event.future.set_exception(for_caller(live.broken, self.space.host.registry))
+            event.refuse(for_caller(live.broken, self.space.host.registry))
             return
         live.deliver(event)
 

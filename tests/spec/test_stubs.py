@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from contextlib import suppress
 
 import pytest
 from support.inside import Plain, an_object, begin, inside, live_of, until
@@ -37,6 +38,14 @@ class Room(DurableObject):
 
     async def abort(self):
         self.ctx.abort("enough")
+
+    async def give_up_a_call(self):
+        """Make a call behind a write, by a stub of an object that was reset, and wait for no answer."""
+        other = self.env.ROOM.get_by_name("other")
+        with suppress(ObjectReset):
+            await other.abort()
+        self.ctx.storage.kv["k"] = 1
+        other.note("a").cancel()
 
     async def violate(self):
         sql = self.ctx.storage.sql
@@ -310,3 +319,12 @@ async def test_a_broken_live_object_takes_no_event():
         assert live.state == "broken"
         assert not live.events
         assert begin(stub, lambda room: room) is not None
+
+
+async def test_a_call_that_was_given_up_before_it_left_is_refused_without_a_word():
+    """It waited for the caller's write, and then there was no object that could have taken it."""
+    failures = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+    async with an_object(Room) as stub:
+        await stub.give_up_a_call()
+    assert not failures

@@ -54,7 +54,7 @@ class Event:
         self.is_over = False
 
     def refuse(self, error: BaseException) -> None:
-        """Hear that it will not be run: too much waits at the object."""
+        """Hear that it will not be run: too much waits at the object, or there is none any more."""
         if not self.future.done():
             self.future.set_exception(error)
 
