@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 T      ?= tests
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all fuzz lint fix types bench check docs clean
+.PHONY: help setup run test test-all fuzz soak lint fix types bench check docs clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -30,6 +31,9 @@ test-all: test  ## all tests: also those with a real browser and programs of oth
 
 fuzz: $(READY)  ## hostile input for every parser, a hundred times as much as in the tests
 	$(BIN)/python -m pytest -n auto --hypothesis-profile long -m fuzz --timeout 3600 tests/unit
+
+soak: $(READY)  ## simulations of the whole engine with new seeds (SECONDS=60; SEED=n replays one)
+	@PYTHONPATH=tests $(BIN)/python -m simulation.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 lint: $(READY)  ## formatting and lint
 	$(BIN)/ruff format --check .

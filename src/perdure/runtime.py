@@ -266,9 +266,11 @@ class Runtime:
         if data is None:
             data = self._temporary = tempfile.mkdtemp(prefix="perdure-")
         folder = self._folder = DataFolder.open(data, self._disk, role=self._role)
+        begun: list[Journal | StorageEngine] = []  # the last of them closes those before it
         try:
             recorded = self._prepare(folder)
             journal = Journal(self._disk, folder.layout, epoch=folder.epoch, budget_bytes=self._journal_bytes)
+            begun.append(journal)
             await journal.start()
             storage = StorageEngine(
                 self._disk,
@@ -277,15 +279,16 @@ class Runtime:
                 open_stores_max=self._open_stores,
                 now_s=self._clock.time_s,
             )
+            begun.append(storage)
             await storage.start()
         except OSError as error:
-            self._leave_folder()
+            await self._give_up(begun)
             raise DataFolderError(
                 f"data folder {folder.path} cannot be brought to its last confirmed state: {error.strerror or error} "
                 f"({error.filename or 'while writing'}). Nothing confirmed is lost; start again when that is put right."
             ) from error
         except BaseException:
-            self._leave_folder()
+            await self._give_up(begun)
             raise
         host = self._host = Host(
             storage,
@@ -450,6 +453,13 @@ class Runtime:
             for namespace in self._namespaces.values():
                 namespace._space = _NOT_RUNNING
             self._leave_folder()
+
+    async def _give_up(self, begun: list[Journal | StorageEngine]) -> None:
+        """Close what a start that fails has begun: its files, its threads and its hold on the folder."""
+        with suppress(Exception):  # the start tells what is wrong
+            if begun:
+                await begun[-1].close()
+        self._leave_folder()
 
     def _leave_folder(self) -> None:
         if self._folder is not None:

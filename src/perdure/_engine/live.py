@@ -247,7 +247,10 @@ class Live:
         future = self._held[0]
         if not future.done():
             future.set_result(None)
-        self.host.loop.call_soon(self._went_on)  # after that step
+        # After that step: what is scheduled for one object keeps its order, in a simulation too.
+        context = self.host.context.copy()
+        context.run(current.set, self)
+        self.host.loop.call_soon(self._went_on, context=context)
 
     def _went_on(self) -> None:
         self._held.pop(0)

@@ -89,9 +89,16 @@ class StorageEngine:
         journal.listener = self.catalog
 
     async def start(self) -> None:
-        """Take up what the last log told of objects."""
+        """
+        Take up what the last log told of objects.
+
+        Raises:
+            StorageFailed: the disk did not confirm that.
+        """
         remove_left(self)
         await self.catalog.start()
+        if self.journal.failed is not None:
+            raise self.journal.failed
 
     # --- stores ---------------------------------------------------------------------------------------
 

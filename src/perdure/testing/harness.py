@@ -240,11 +240,10 @@ class Perdure:
 
     def _answered(self, task: asyncio.Task[Response]) -> None:
         answer = self._requests.pop(task)
+        error = Disconnected(KILLED) if task.cancelled() else task.exception()
         if answer.done():
-            return
-        if task.cancelled():
-            answer.set_exception(Disconnected(KILLED))
-        elif (error := task.exception()) is not None:
+            return  # nobody waits any more
+        if error is not None:
             answer.set_exception(error)
         else:
             answer.set_result(task.result())

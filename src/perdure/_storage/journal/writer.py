@@ -66,17 +66,20 @@ class Writer:
         outcome = Outcome()
         unsynced: list[Segment] = []
         try:
-            self._put_all(commits, outcome, unsynced)
-        except OSError as error:
-            if not is_full(error):
-                raise
-            # Of the batch that failed any part may be written. The next one goes to the same place with the
-            # same sequence, and what shows behind it has no right checksum.
-            outcome.error = error
-        for segment in unsynced:
-            self._disk.datasync(segment.fd)
-            if segment is not self._segment:
-                self._disk.close(segment.fd)
+            try:
+                self._put_all(commits, outcome, unsynced)
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                # Of the batch that failed any part may be written. The next one goes to the same place with the
+                # same sequence, and what shows behind it has no right checksum.
+                outcome.error = error
+            for segment in unsynced:
+                self._disk.datasync(segment.fd)
+        finally:
+            for segment in unsynced:
+                if segment is not self._segment:
+                    self._disk.close(segment.fd)
         self._durable = self._sequence
         outcome.position = self._segment.position if self._segment is not None else 0
         return outcome

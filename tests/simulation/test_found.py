@@ -1,0 +1,74 @@
+"""What stories have found, each as a small test of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+
+from simulation.story import open_files
+
+from perdure import DurableObject
+from perdure.errors import DataFolderError, Disconnected, StorageFailed
+from perdure.testing import run_simulation
+
+
+class Counter(DurableObject):
+    async def hit(self):
+        self.ctx.storage.kv["n"] = n = self.ctx.storage.kv.get("n", 0) + 1
+        return n
+
+    async def fill(self, size):
+        self.ctx.storage.kv["filler"] = bytes(size)
+
+
+def fail():
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_start_whose_disk_fails_is_no_start_and_leaves_nothing_open():
+    """
+    Neither a segment of the new journal nor the catalog: the next start in this process finds both free.
+
+    A sync that failed while the catalog took up what the log told ended nothing: the runtime ran, and stored nothing.
+    """
+
+    async def test(sim):
+        counter = sim.env.COUNTER.get_by_name("a")
+        await counter.hit()
+        sim.faults.crash("before_journal_append")
+        with suppress(Disconnected):
+            await counter.hit()
+        sim.faults.at("before_fsync", fail, nth=nth)
+        try:
+            await sim.restart()
+        except (DataFolderError, StorageFailed) as error:
+            failed.append(type(error))
+            assert not open_files(str(sim.folder))
+            await sim.start()
+        else:
+            assert not sim.runtime._running().storage.journal.failed
+
+    failed: list[type] = []
+    for nth in range(1, 12):
+        run_simulation(test, Counter)
+    assert set(failed) == {DataFolderError, StorageFailed}
+
+
+def test_a_sync_that_fails_behind_several_segments_leaves_none_open():
+    """A commit that is larger than a segment is synced in all of them."""
+
+    async def test(sim):
+        sim.faults.at("before_fsync", fail, nth=nth)
+        try:
+            await sim.env.COUNTER.get_by_name("a").fill(150_000)
+        except StorageFailed:
+            failed.append(nth)
+        folder = str(sim.folder)
+        await sim.stop()
+        assert not open_files(folder)
+
+    failed: list[int] = []
+    for nth in range(1, 9):
+        run_simulation(test, Counter, journal_bytes=256 * 1024)
+    assert len(failed) > 1
