@@ -204,7 +204,7 @@ class Cell(DurableObject):
         """Messages are `<socket> <number>`, counted from 1; the socket remembers how many it has heard."""
         self.step()
         socket, _, number = message.partition(" ")
-        heard = ws.deserialize_attachment() + 1
+        heard = (ws.deserialize_attachment() or 0) + 1
         if heard != int(number):
             self.watch.violation(f"{self.name}: message {number} of {socket} came as number {heard}")
         ws.serialize_attachment(heard)
