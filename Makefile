@@ -7,10 +7,10 @@ T      ?= tests
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all fuzz soak lint fix types bench check docs clean
+.PHONY: help setup run test test-all fuzz soak soak-processes lint fix types bench check docs clean
 
 help:  ## list the words
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(READY)  ## environment with everything for development
 
@@ -34,6 +34,9 @@ fuzz: $(READY)  ## hostile input for every parser, a hundred times as much as in
 
 soak: $(READY)  ## simulations of the whole engine with new seeds (SECONDS=60; SEED=n replays one)
 	@PYTHONPATH=tests $(BIN)/python -m simulation.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+soak-processes: $(READY)  ## kill -9 of a real server, over and over, under load (SECONDS=60; SEED=n)
+	$(BIN)/python tests/system/soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 lint: $(READY)  ## formatting and lint
 	$(BIN)/ruff format --check .
