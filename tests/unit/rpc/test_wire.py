@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.sessions import Api, Pair
 from support.sessions import Heard as HeardAny
@@ -353,8 +353,8 @@ def sample_lines():
     return asyncio.run(_said_to_a_server())
 
 
+@pytest.mark.fuzz
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
 def test_random_and_mutated_messages_do_no_harm(data):
     """Nothing is raised or logged, and when the session is over nothing is left."""
 
