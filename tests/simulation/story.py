@@ -142,6 +142,7 @@ class Story:
             except TROUBLE:
                 if not self.is_dead:
                     raise
+                self.heal()
 
     def heal(self) -> None:
         disk = self.sim.disk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from contextlib import suppress
@@ -9,8 +10,8 @@ from contextlib import suppress
 from simulation.story import open_files
 
 from perdure import DurableObject
-from perdure.errors import DataFolderError, Disconnected, StorageFailed
-from perdure.testing import run_simulation
+from perdure.errors import DataFolderError, Disconnected, StorageError, StorageFailed
+from perdure.testing import list_durable_object_ids, run_simulation
 
 
 class Counter(DurableObject):
@@ -72,3 +73,26 @@ def test_a_sync_that_fails_behind_several_segments_leaves_none_open():
     for nth in range(1, 9):
         run_simulation(test, Counter, journal_bytes=256 * 1024)
     assert len(failed) > 1
+
+
+def test_a_start_on_a_full_disk_comes_to_an_end():
+    """The catalog takes up what the log told when there is space; it tried again and again until then."""
+
+    async def test(sim):
+        await sim.env.COUNTER.get_by_name("a").hit()
+        sim.disk.space_bytes = space
+        async with asyncio.timeout(60):
+            try:
+                await sim.crash(power=False)
+                started.append(space)
+            except (DataFolderError, StorageError):
+                sim.disk.space_bytes = None
+                await sim.restart()
+        sim.disk.space_bytes = None
+        await sim.advance(minutes=1)
+        assert [id.name for id in list_durable_object_ids(sim.env.COUNTER)] == ["a"]
+
+    started: list[int] = []
+    for space in range(0, 200_000, 4_000):
+        run_simulation(test, Counter, journal_bytes=256 * 1024)
+    assert started

@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from perdure._base import limits
@@ -156,8 +155,10 @@ class Catalog:
         self._heard = [_Heard(0, key, fields) for key, fields in read_notes(self._disk, self._layout)]
         self._has_notes = bool(self._heard)
         while self._heard and self.flush():
-            with suppress(StorageError):  # a full disk: they are kept, and tried again
+            try:
                 await self._engine.journal.flush()
+            except StorageError:  # a full disk: they are kept, and tried again later
+                break
 
     def close(self) -> None:
         """Commit what was heard; nothing more is."""
@@ -207,6 +208,7 @@ class Catalog:
         lost, self._lost = self._lost, []
         self._heard[:0] = lost
         self._generation = None
+        self._soon(0)
 
     # --- writing --------------------------------------------------------------------------------------
 
