@@ -7,7 +7,7 @@ import errno
 import os
 from contextlib import suppress
 
-from simulation.story import open_files
+from simulation.story import open_files, play
 
 from perdure import DurableObject
 from perdure.errors import DataFolderError, Disconnected, StorageError, StorageFailed
@@ -96,3 +96,8 @@ def test_a_start_on_a_full_disk_comes_to_an_end():
     for space in range(0, 200_000, 4_000):
         run_simulation(test, Counter, journal_bytes=256 * 1024)
     assert started
+
+
+def test_a_story_that_ended_on_a_full_disk_leaves_no_store_open():
+    """A commit behind the one that found no space becomes durable with the journal's end; its checkpoint is too late."""
+    assert play(1795707298672).violations == []

@@ -67,6 +67,8 @@ class StorageEngine:
         """Folders whose own names were synced by this process."""
         self._syncing = 0
         self._idle: asyncio.Event | None = None
+        self.is_closed = False
+        """No store opens its files any more."""
         # Also with a small journal a store's own share stays small.
         budget_frames = journal.budget_bytes // FRAME_BYTES
         self.checkpoint_frames = min(limits.FRAMES_PER_CHECKPOINT, max(1, budget_frames // 16))
@@ -350,6 +352,8 @@ class StorageEngine:
             while self._syncing:
                 self._idle = asyncio.Event()
                 await self._idle.wait()
+            # A commit behind one that found no space may become durable with the journal's end: too late for a checkpoint.
+            self.is_closed = True
             for store in list(self._open.values()):
                 store.close()
             self._stores.clear()

@@ -506,6 +506,8 @@ class Store:
         """
         if self._syncing:
             return True
+        if self.engine.is_closed:
+            return False
         if self.journaled > self.engine.wal_frames_max and self.has_cursors:
             self.finalise_cursors(KEPT_TOO_LONG)
         if not (self.can_close and self.is_durable) or self.pins or self.is_reserved:
