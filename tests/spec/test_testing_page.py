@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 
@@ -19,3 +22,4 @@ def test_the_examples_of_simulations_run():
     for name in tests:
         names[name]()
     assert names["balances"] == {100, 110}
+    run_state_machine_as_test(names["BasketMachine"], settings=settings(max_examples=20))

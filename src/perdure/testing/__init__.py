@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from perdure.testing.loop import Deadlock
     from perdure.testing.outbound import NetworkRefused, Outbound
     from perdure.testing.simulation import Simulation, run_simulation
+    from perdure.testing.state_machine import DurableObjectStateMachine
     from perdure.testing.websocket import WebSocketClosed, WebSocketPeer, WebSocketRefused
 
 __all__ = [
     "Deadlock",
+    "DurableObjectStateMachine",
     "NetworkRefused",
     "Outbound",
     "Perdure",
@@ -61,6 +63,7 @@ _HOMES = {
     "exploring": "crash_at_every_point explore simulated",
     "loop": "Deadlock",
     "simulation": "Simulation run_simulation",
+    "state_machine": "DurableObjectStateMachine",
     "harness": "Perdure runtime",
     "helpers": "abort_all_durable_objects create_execution_context create_scheduled_controller delete_all_durable_objects evict_all_durable_objects evict_durable_object list_durable_object_ids reset run_durable_object_alarm run_in_durable_object wait_on_execution_context",
     "outbound": "NetworkRefused Outbound",

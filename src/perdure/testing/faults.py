@@ -91,6 +91,19 @@ class Faults:
         """Count no more, and let nothing happen any more."""
         self._is_on = False
 
+    def clear(self) -> None:
+        """Forget the accidents that are to come."""
+        self._plans.clear()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Count no points meanwhile, and let nothing happen."""
+        was_on, self._is_on = self._is_on, False
+        try:
+            yield
+        finally:
+            self._is_on = was_on
+
     def reach(self, point: str) -> None:
         """Hear that the runtime is at *point*."""
         if not self._is_on:

@@ -11,8 +11,8 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -232,21 +232,38 @@ def run_simulation(
     """
 
     async def run() -> T:
-        sim = Simulation(folder, *classes, seed=seed, start=start, **options)
-        with seeded(seed, sim.clock), watching(sim.faults.reach):
-            await sim.start()
-            sim.faults.begin(crash_at)
-            sim.disk.on_point = sim.faults.reach
-            try:
-                return await test(sim)
-            finally:
-                sim.faults.end()
-                if points is not None:
-                    points.extend(sim.faults.reached)
-                await sim.stop()
+        opened = simulation(
+            folder, *classes, seed=seed, start=start, crash_at=crash_at, points=points, **options
+        )
+        async with opened as sim:
+            return await test(sim)
 
     with tempfile.TemporaryDirectory(prefix="perdure-sim-", dir=memory_folder()) as folder:
         return simulate(run(), seed=seed)
+
+
+@asynccontextmanager
+async def simulation(
+    folder: str,
+    *classes: type,
+    seed: object = 0,
+    crash_at: int | None = None,
+    points: list[str] | None = None,
+    **options: Any,
+) -> AsyncIterator[Simulation]:
+    """Give a simulation that has started, on the simulated loop that runs; see `run_simulation`."""
+    sim = Simulation(folder, *classes, seed=seed, **options)
+    with seeded(seed, sim.clock), watching(sim.faults.reach):
+        await sim.start()
+        sim.faults.begin(crash_at)
+        sim.disk.on_point = sim.faults.reach
+        try:
+            yield sim
+        finally:
+            sim.faults.end()
+            if points is not None:
+                points.extend(sim.faults.reached)
+            await sim.stop()
 
 
 @contextmanager
