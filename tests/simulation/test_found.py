@@ -7,10 +7,10 @@ import errno
 import os
 from contextlib import suppress
 
-from simulation.story import open_files, play
+from simulation.story import open_files
 
 from perdure import DurableObject
-from perdure.errors import DataFolderError, Disconnected, StorageError, StorageFailed
+from perdure.errors import DataFolderError, Disconnected, StorageError, StorageFailed, StorageReset
 from perdure.testing import list_durable_object_ids, run_simulation
 
 
@@ -98,6 +98,25 @@ def test_a_start_on_a_full_disk_comes_to_an_end():
     assert started
 
 
-def test_a_story_that_ended_on_a_full_disk_leaves_no_store_open():
-    """A commit behind the one that found no space becomes durable with the journal's end; its checkpoint is too late."""
-    assert play(1795707298672).violations == []
+def test_a_stop_opens_no_store_again(monkeypatch):
+    """A commit that became durable behind one that was given up wanted a checkpoint, of a store that was closed."""
+
+    async def test(sim):
+        stub = sim.env.COUNTER.get_by_name("a")
+        await stub.hit()
+        sim.disk.slow_s = 1.0
+        call = asyncio.ensure_future(stub.hit())
+        await asyncio.sleep(0.001)
+        storage, folder = sim.runtime._running().storage, str(sim.folder)
+        for store in storage._stores.values():
+            store.wants_checkpoint = True
+
+        async def gives_up():
+            raise StorageReset("no space for the commit of another object")
+
+        monkeypatch.setattr(storage.journal, "flush", gives_up)
+        await sim.stop()
+        assert not open_files(folder)
+        await asyncio.gather(call, return_exceptions=True)
+
+    run_simulation(test, Counter)
