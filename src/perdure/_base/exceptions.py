@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from perdure import errors
-from perdure._base.state import Shape, attributes_of, slots_of
+from perdure._base.state import StateShape, attributes_of, slots_of
 
 # Entries of the state that are not attributes of the instance's own begin with a colon.
 ARGS: Final = ":args"
@@ -35,7 +35,7 @@ _NATIVE_STATE: Final[tuple[tuple[type[BaseException], tuple[str, ...]], ...]] = 
 """What built-in exceptions keep outside of `__dict__` and `args`."""
 
 
-class ExceptionShape(Shape):
+class ExceptionShape(StateShape):
     """An exception class. A group needs its members before it can be made: `group` tells."""
 
     __slots__ = ("_native", "_native_names", "_slots", "group")

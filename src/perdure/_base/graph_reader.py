@@ -19,6 +19,7 @@ from perdure._base.exceptions import ExceptionShape
 from perdure._base.registry import Registry
 from perdure._base.shapes import (
     LEAVES,
+    AnyShape,
     DataclassShape,
     LeafShape,
     ModelShape,
@@ -26,7 +27,7 @@ from perdure._base.shapes import (
     StructShape,
     shape_of,
 )
-from perdure._base.state import Shape, StateMismatch
+from perdure._base.state import StateMismatch, StateShape
 
 
 class Reference:
@@ -64,7 +65,7 @@ class _Class(NamedTuple):
     """A class as the data names it; `shape` is None where only exceptions may be unknown."""
 
     name: str
-    shape: Shape | None
+    shape: AnyShape | None
     names: list[str]
     declared: int
 
@@ -114,10 +115,10 @@ class _Reader:
             return self._member(*payload)
         if kind == graph.EXCEPTION:
             known = self._class(payload[0], ExceptionShape)
-            return _stand_in(payload, known) if known.shape is None else known.shape.blank()
+            return known.shape.blank() if isinstance(known.shape, StateShape) else _stand_in(payload, known)
         if kind == graph.INSTANCE:
             shape = self._class(payload[0], _INSTANCES).shape
-            assert shape is not None
+            assert isinstance(shape, StateShape)
             return shape.blank()
         if kind in (graph.TUPLE, graph.FROZENSET, graph.NAMED_TUPLE, graph.GROUP):
             return _UNBUILT
@@ -182,7 +183,7 @@ class _Reader:
 
     def _fill_instance(self, kind: int, payload: list[Any], target: Any) -> None:
         known = self._class(payload[0], _INSTANCES if kind == graph.INSTANCE else ExceptionShape)
-        if known.shape is None:
+        if not isinstance(known.shape, StateShape):
             return  # a RemoteError stands for it
         skipped = 1 if kind == graph.INSTANCE else 2 if kind == graph.EXCEPTION else 4 + payload[3]
         values = [self._item(child) for child in payload[skipped:]]

@@ -21,7 +21,7 @@ from perdure._base.portable import portable_state
 from perdure._base.refusal import Refused, refuse
 from perdure._base.registry import Registry
 from perdure._base.shapes import LEAVES, AliasShape, LeafShape, NamedTupleShape, shape_of
-from perdure._base.state import Shape
+from perdure._base.state import StateShape
 
 _DEPTH_MAX: Final = limits.VALUE_DEPTH_MAX
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -155,7 +155,7 @@ class _Writer:
         self._waiting.append((number, state.values()))
         return number
 
-    def _taken(self, source: Any, shape: Shape) -> tuple[int, list[Any]]:
+    def _taken(self, source: Any, shape: StateShape) -> tuple[int, list[Any]]:
         """Return the class entry of an instance, and the values of its attributes in the order there."""
         state = shape.take(source)
         names = shape.field_names()
@@ -202,10 +202,10 @@ class _Writer:
         if kind is tuple or kind is frozenset:
             return source, iter(source), [], graph.TUPLE if kind is tuple else graph.FROZENSET, None
         shape = shape_of(kind)
-        assert shape is not None, "only what _begin accepted is built"
         if isinstance(shape, NamedTupleShape):
             names = shape.field_names()
             return source, iter(source), [self._class(source, names, len(names))], graph.NAMED_TUPLE, None
+        assert isinstance(shape, StateShape), "only what _begin accepted is built"
         if isinstance(shape, ExceptionShape):
             return source, iter(shape.members_of(source)[1]), [], graph.GROUP, None
         head, values = self._taken(source, shape)

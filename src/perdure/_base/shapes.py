@@ -8,13 +8,13 @@ import enum
 import sys
 import uuid
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from perdure._base.bigint import BigInt
 from perdure._base.exceptions import ExceptionShape
-from perdure._base.state import Shape, attributes_of, set_attributes, slots_of
+from perdure._base.state import Shape, StateShape, attributes_of, set_attributes, slots_of
 
 LEAVES: Final[frozenset[type]] = frozenset(
     {
@@ -75,7 +75,7 @@ class NamedTupleShape(Shape):
         return self.cls._field_defaults.get(name, MISSING)
 
 
-class DataclassShape(Shape):
+class DataclassShape(StateShape):
     """A dataclass: its slots and its `__dict__`, other attributes included, as a plain object has them."""
 
     __slots__ = ("_defaults", "_slots")
@@ -108,7 +108,7 @@ class DataclassShape(Shape):
 _copy_struct: Final[Any] = getattr(msgspec.Struct, "__copy__")  # noqa: B009 - its stubs do not know it
 
 
-class StructShape(Shape):
+class StructShape(StateShape):
     """A `msgspec.Struct`: its fields, and its `__dict__` where it has one."""
 
     __slots__ = ("_fields", "_template")
@@ -159,7 +159,7 @@ class StructShape(Shape):
 _MODEL_PARTS: Final = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 
 
-class ModelShape(Shape):
+class ModelShape(StateShape):
     """A pydantic model: its fields, which of them were set, and its extra and private attributes."""
 
     __slots__ = ()
@@ -192,10 +192,12 @@ class ModelShape(Shape):
         return MISSING if field.is_required() else field.get_default(call_default_factory=True)
 
 
-_shapes: dict[type, Shape | None] = {}
+AnyShape: TypeAlias = LeafShape | AliasShape | NamedTupleShape | StateShape
+
+_shapes: dict[type, AnyShape | None] = {}
 
 
-def shape_of(cls: type) -> Shape | None:
+def shape_of(cls: type) -> AnyShape | None:
     """Return how *cls* travels, or None where its instances do not (or are built in)."""
     try:
         return _shapes[cls]
@@ -206,7 +208,7 @@ def shape_of(cls: type) -> Shape | None:
         return shape
 
 
-def _find_shape(cls: type) -> Shape | None:
+def _find_shape(cls: type) -> AnyShape | None:
     alias = getattr(cls, "__perdure_as__", None)
     if alias is dict and issubclass(cls, dict):
         return AliasShape(cls)
@@ -228,7 +230,7 @@ def _find_shape(cls: type) -> Shape | None:
     return _dataclass_shape(cls) if is_dataclass(cls) else None
 
 
-def _dataclass_shape(cls: type) -> Shape | None:
+def _dataclass_shape(cls: type) -> StateShape | None:
     shape = DataclassShape(cls)
     try:
         shape.blank()

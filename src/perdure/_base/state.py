@@ -7,6 +7,7 @@ instance exists before its state does, which is what lets cycles through it be r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import MISSING
 from types import MemberDescriptorType
 from typing import Any
@@ -18,7 +19,7 @@ class StateMismatch(Exception):
 
 class Shape:
     """
-    How the instances of one class are taken apart and rebuilt.
+    How the instances of one class travel.
 
     Attributes:
         cls: the class.
@@ -31,18 +32,6 @@ class Shape:
         self.cls: Any = cls
         hashing: Any = cls.__hash__
         self.hashed = hashing is not None and hashing is not object.__hash__
-
-    def take(self, value: Any) -> dict[str, Any]:
-        """Return the state of *value* by attribute name; what is not set is not in it."""
-        raise NotImplementedError
-
-    def blank(self) -> Any:
-        """Return an instance without state."""
-        raise NotImplementedError
-
-    def fill(self, target: Any, state: dict[str, Any]) -> None:
-        """Give the blank *target* its state."""
-        raise NotImplementedError
 
     def field_names(self) -> tuple[str, ...]:
         """Return the names the class declares; other attributes are the instance's own."""
@@ -83,6 +72,24 @@ class Shape:
     def required(self, name: str) -> bool:
         """Tell whether an instance without the field *name* would be broken."""
         return True
+
+
+class StateShape(Shape, ABC):
+    """That of a class whose instances are taken apart and rebuilt."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def take(self, value: Any) -> dict[str, Any]:
+        """Return the state of *value* by attribute name; what is not set is not in it."""
+
+    @abstractmethod
+    def blank(self) -> Any:
+        """Return an instance without state."""
+
+    @abstractmethod
+    def fill(self, target: Any, state: dict[str, Any]) -> None:
+        """Give the blank *target* its state."""
 
 
 def slots_of(cls: type) -> dict[str, MemberDescriptorType]:

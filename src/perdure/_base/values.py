@@ -23,7 +23,7 @@ from perdure._base.portable import portable_state
 from perdure._base.refusal import Refused, as_error, refuse
 from perdure._base.registry import Registry
 from perdure._base.shapes import LEAVES, AliasShape, LeafShape, NamedTupleShape, shape_of
-from perdure._base.state import Shape
+from perdure._base.state import StateShape
 
 _T = TypeVar("_T")
 
@@ -214,7 +214,7 @@ class _Copier:
         self.nodes += 2 * len(target)
         self.text_bytes += _text_bytes(leaves)
 
-    def _fill_shaped(self, target: Any, source: Any, shape: Shape | None) -> None:
+    def _fill_shaped(self, target: Any, source: Any, shape: StateShape | None) -> None:
         if shape is None:
             target.update([self._item(child) for child in source])
         else:
@@ -335,9 +335,9 @@ class _Copier:
         if kind is tuple or kind is frozenset:
             return source, iter(source), [], None, None
         shape = shape_of(kind)
-        assert shape is not None, "only what _begin accepted is built"
         if isinstance(shape, NamedTupleShape):
             return source, iter(source), [], shape, None
+        assert isinstance(shape, StateShape), "only what _begin accepted is built"
         if isinstance(shape, ExceptionShape):
             return source, iter(shape.members_of(source)[1]), [], shape, None
         state = shape.take(source)
@@ -349,7 +349,7 @@ class _Copier:
         self.nodes += len(items)
         new: Any
         if names is not None:
-            assert shape is not None, "what has names has a shape"
+            assert isinstance(shape, StateShape), "what has names has a state"
             new = self._memo[id(source)]
             shape.fill(new, dict(zip(names, items, strict=True)))
             return new
@@ -370,10 +370,10 @@ class _Copier:
         return new
 
 
-_Shaped = tuple[Any, Any, Shape | None]
+_Shaped = tuple[Any, Any, StateShape | None]
 """Blank target; elements of a set, or state; how to fill an instance."""
 
-_Frame = tuple[Any, Iterator[Any], list[Any], Shape | None, tuple[str, ...] | None]
+_Frame = tuple[Any, Iterator[Any], list[Any], NamedTupleShape | StateShape | None, tuple[str, ...] | None]
 """Something built when its children are: source, children to do, children done, shape, names of the state."""
 
 

@@ -266,6 +266,14 @@ def test_a_typed_array_has_its_elements():
     assert over(TypedArray("Uint8Array", b"ab")) == b"ab"
 
 
+def test_the_elements_are_little_endian_on_every_machine(monkeypatch):
+    """On one that is not, they are turned round: seen from here, one too often."""
+    values = TypedArray("Int16Array", b"\x01\x02")
+    assert list(values.elements()) == [0x0201]
+    monkeypatch.setattr("sys.byteorder", "big")
+    assert list(values.elements()) == [0x0102]
+
+
 def test_a_typed_array_of_half_an_element_is_refused():
     with pytest.raises(ValueError, match="multiple of 4 bytes"):
         TypedArray("Int32Array", b"abc")

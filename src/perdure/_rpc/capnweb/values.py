@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 import sys
+from array import array
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -59,10 +60,13 @@ class TypedArray:
             )
 
     def elements(self) -> memoryview:
-        """Return the elements as numbers: `list(array.elements())`; no byte is copied."""
+        """Return the elements as numbers: `list(array.elements())`; no byte is copied where numbers are little-endian."""
+        format = FORMATS[self.kind]
         if sys.byteorder == "big":
-            raise NotImplementedError("The elements are little-endian, and this machine is not.")
-        return memoryview(self.data).cast(FORMATS[self.kind])  # type: ignore[call-overload, no-any-return]
+            numbers = array(format, self.data)
+            numbers.byteswap()
+            return memoryview(numbers)
+        return memoryview(self.data).cast(format)  # type: ignore[call-overload, no-any-return]
 
     def __len__(self) -> int:
         return len(self.data) // SIZES[self.kind]
