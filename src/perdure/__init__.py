@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from perdure._base.lazy import lazy as _lazy
 
 if TYPE_CHECKING:
     from perdure._alarms.info import AlarmInfo
@@ -129,15 +130,4 @@ _HOMES = {
     "websockets": "WebSocket WebSocketPair WebSocketRequestResponsePair",
 }
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names.split():
-            found = getattr(importlib.import_module(f"perdure.{home}"), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module 'perdure' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = _lazy(__name__, _HOMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 from support.held_disk import HeldDisk
 from support.inside import attempt, live_of, until
@@ -21,6 +22,16 @@ class Counter(DurableObject):
         self.ctx.abort("enough")
 
 
+@asynccontextmanager
+async def a_counter():
+    """Give a runtime, its disk, and a counter that was hit once."""
+    disk = HeldDisk()
+    async with Runtime([Counter], disk=disk) as rt:
+        stub = rt.namespace(Counter).get_by_name("a")
+        await stub.hit()
+        yield rt, disk, stub
+
+
 async def held_back(stub):
     """Return a call whose method has returned, and whose answer waits for the disk."""
     call = stub.hit()
@@ -33,10 +44,7 @@ async def held_back(stub):
 @on_both_loops
 async def test_a_stop_waits_for_it():
     """What is confirmed at the end of a runtime is durable."""
-    disk = HeldDisk()
-    async with Runtime([Counter], disk=disk) as rt:
-        stub = rt.namespace(Counter).get_by_name("a")
-        await stub.hit()
+    async with a_counter() as (rt, disk, stub):
         with disk.held():
             call = await held_back(stub)
             stopping = asyncio.ensure_future(rt.stop(drain_s=60.0))
@@ -50,10 +58,7 @@ async def test_a_stop_waits_for_it():
 @on_both_loops
 async def test_a_reset_fails_it():
     """At once, and the object it belonged to is gone."""
-    disk = HeldDisk()
-    async with Runtime([Counter], disk=disk) as rt:
-        stub = rt.namespace(Counter).get_by_name("a")
-        await stub.hit()
+    async with a_counter() as (rt, disk, stub):
         live = live_of(stub)
         with disk.held():
             call = await held_back(stub)
@@ -66,10 +71,7 @@ async def test_a_reset_fails_it():
 @on_both_loops
 async def test_a_disk_that_fails_fails_it():
     """Nothing is answered whose write is lost."""
-    disk = HeldDisk()
-    async with Runtime([Counter], disk=disk) as rt:
-        stub = rt.namespace(Counter).get_by_name("a")
-        await stub.hit()
+    async with a_counter() as (_, disk, stub):
         with disk.held():
             call = await held_back(stub)
             disk.broken = True
@@ -79,10 +81,7 @@ async def test_a_disk_that_fails_fails_it():
 @on_both_loops
 async def test_its_caller_may_go_away():
     """The object is idle when the write is durable."""
-    disk = HeldDisk()
-    async with Runtime([Counter], disk=disk) as rt:
-        stub = rt.namespace(Counter).get_by_name("a")
-        await stub.hit()
+    async with a_counter() as (_, disk, stub):
         live = live_of(stub)
         with disk.held():
             call = await held_back(stub)

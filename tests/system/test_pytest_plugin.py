@@ -274,7 +274,7 @@ def test_a_session_without_it_imports_nothing_of_the_runtime(session: Session):
         "test_app.py",
         "import sys\ndef test_it():\n"
         "    ours = sorted(name for name in sys.modules if name.startswith('perdure'))\n"
-        "    assert ours == ['perdure', 'perdure.testing', 'perdure.testing.plugin']\n"
+        "    assert ours == ['perdure', 'perdure._base', 'perdure._base.lazy', 'perdure.testing', 'perdure.testing.plugin']\n"
         "    assert 'apsw' not in sys.modules\n",
     )
     assert session.run() == {"passed": 1}, session.text

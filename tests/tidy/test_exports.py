@@ -35,6 +35,7 @@ def test_every_name_is_the_one_that_type_checkers_see():
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("perdure.")
         for alias in node.names
+        if alias.asname is None
     }
     loaded = {(f"perdure.{home}", name) for home, names in perdure._HOMES.items() for name in names.split()}
     assert declared == loaded

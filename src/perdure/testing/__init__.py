@@ -6,8 +6,9 @@ The names are loaded at first use, as those of `perdure` are: pytest loads the p
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from perdure._base.lazy import lazy as _lazy
 
 if TYPE_CHECKING:
     from perdure.testing.exploring import crash_at_every_point, explore, simulated
@@ -70,15 +71,4 @@ _HOMES = {
     "websocket": "WebSocketClosed WebSocketPeer WebSocketRefused",
 }
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names.split():
-            found = getattr(importlib.import_module(f"perdure.testing.{home}"), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module 'perdure.testing' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = _lazy(__name__, _HOMES)
