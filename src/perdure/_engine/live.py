@@ -1,6 +1,6 @@
 """One live object: its instance, gate, store and what is in progress. (cooperative)
 
-A front: events are served in `serve`, critical sections in `block`, the end is `abort` or `evict`. The
+A front: events are served in `serve`, critical sections in `sections`, the end is `abort` or `evict`. The
 rules are in `lifecycle` (states), `turn` (steps) and the gates.
 
 Invariants: user code runs only while `broken` is None; `open_turn` is true exactly while the store has an
@@ -10,7 +10,6 @@ uncommitted turn of this object; an object with events or tasks is never evicted
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,15 +22,15 @@ from perdure._base.awaitables import Call, invoke
 from perdure._base.current import current
 from perdure._base.failure import add_trace, for_caller, mark, reset_error
 from perdure._base.registry import Registry
-from perdure._engine import lifecycle
+from perdure._engine import lifecycle, sections
 from perdure._engine.events import DisposerEvent, Event, TargetEvent
 from perdure._engine.queue import EventQueue
 from perdure._engine.sockets import cut_sockets, hibernate, say_unsaid
 from perdure._engine.time_limit import limit_run, limit_wait
-from perdure._engine.turn import Aborted, drive, section
-from perdure._gates.input import InputGate, Section, SectionFuture, effective
+from perdure._engine.turn import Aborted, drive
+from perdure._gates.input import InputGate, Section, SectionFuture
 from perdure._storage.store import Store
-from perdure.errors import Disconnected, ObjectReset, Overloaded, StorageError
+from perdure.errors import Disconnected, Overloaded, StorageError
 
 if TYPE_CHECKING:
     from perdure._engine.alarms import AlarmRun
@@ -40,11 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("perdure")
 
 NO_LONGER_ACCESSIBLE = "Durable Object storage is no longer accessible."
-TOO_DEEP = "block_concurrency_while() calls are nested too deeply."
-WAITED_TOO_LONG = (
-    "A call to block_concurrency_while() in a Durable Object waited for too long. The call was canceled and the "
-    "Durable Object was reset."
-)
 FREED = "Actor freed due to inactivity"
 OTHER_THREAD = (
     "{what} of {label} was used from another thread. A durable object belongs to the event loop's thread: pass "
@@ -333,7 +327,7 @@ class Live:
         """Hear from the store that writes were lost."""
         self.abort(error)
 
-    # --- critical sections ----------------------------------------------------------------------------
+    # --- critical sections: `sections` -----------------------------------------------------------------
 
     def block(self, run: Callable[[], Any], *, fatal: bool) -> SectionFuture:
         """
@@ -341,99 +335,15 @@ class Live:
 
         With *fatal* a failure resets the object and the future never settles; without, it is the future's.
         """
-        self.check_thread("block_concurrency_while()" if fatal else "transaction()")
-        parent = effective(section.get())
-        future = SectionFuture(loop=self.host.loop)
-        # The callback is the caller's own code and sees its context variables.
-        context = contextvars.copy_context() if current.get() is self else self.host.context.copy()
-        blocking = Section(parent, lambda: self._start_section(blocking, run, future, fatal, context))
-        self._enter(blocking)
-        return future
+        return sections.block(self, run, fatal=fatal)
 
     async def enter_section(self) -> Section:
         """Let the running task's code be a critical section from here to `leave_section` (TXN-01)."""
-        self.check_thread("transaction()")
-        started = self.host.loop.create_future()
-        entered = Section(
-            effective(section.get()), lambda: None if started.done() else started.set_result(None)
-        )
-        self._enter(entered)
-        section.set(entered)  # so that its own next step is admitted
-        try:
-            await started
-        except BaseException:
-            self.leave_section(entered)
-            raise
-        entered.timer = self.host.clock.call_later(limits.CRITICAL_SECTION_TIMEOUT_S, self._section_timed_out)
-        return entered
+        return await sections.enter(self)
 
     def leave_section(self, left: Section) -> None:
         """End what `enter_section` began."""
-        if left.timer is not None:
-            left.timer.cancel()
-        section.set(left.parent)
-        if self.broken is None:
-            self.gate.leave(left)
-
-    def _enter(self, entered: Section) -> None:
-        if entered.depth > limits.CRITICAL_SECTION_DEPTH_MAX:
-            raise StorageError(TOO_DEEP)
-        self.gate.enter(entered)
-
-    def _start_section(
-        self,
-        blocking: Section,
-        run: Callable[[], Any],
-        future: SectionFuture,
-        fatal: bool,
-        context: contextvars.Context,
-    ) -> None:
-        context.run(current.set, self)
-        context.run(section.set, blocking)
-        task = asyncio.Task(
-            self._run_section(blocking, run, future, fatal), loop=self.host.loop, context=context
-        )
-        self.tasks[task] = None
-        if not fatal:  # whoever gives up a transaction rolls it back
-            future.add_done_callback(lambda future: task.cancel() if future.cancelled() else None)
-
-    async def _run_section(
-        self, blocking: Section, run: Callable[[], Any], future: SectionFuture, fatal: bool
-    ) -> None:
-        timer = self.host.clock.call_later(limits.CRITICAL_SECTION_TIMEOUT_S, self._section_timed_out)
-        try:
-            value = await drive(self._or_reset(run) if fatal else invoke(run), self)
-        except BaseException as error:
-            if self.broken is None and not future.done():
-                future.section = blocking
-                future.set_exception(
-                    error if isinstance(error, Exception) else for_caller(error, self.host.registry)
-                )
-        else:
-            if self.broken is None and not future.done():
-                future.section = blocking
-                future.set_result(value)
-        finally:
-            timer.cancel()
-            self.tasks.pop(asyncio.current_task(), None)
-            if self.broken is None:
-                self.gate.leave(blocking)
-                if not self.tasks and not self.events:
-                    self.became_idle()
-
-    async def _or_reset(self, run: Callable[[], Any]) -> Any:
-        """Run the callback of a section; if it fails the object is reset, before its last turn is committed."""
-        try:
-            return await invoke(run)
-        except BaseException as error:
-            if self.broken is None:
-                self.abort(reset_error(error, self.host.registry))
-            raise
-
-    def _section_timed_out(self) -> None:
-        error = ObjectReset(WAITED_TOO_LONG)
-        error.overloaded = True
-        self.abort(error)
+        sections.leave(self, left)
 
     # --- targets: what code of it handed out by reference; see `_rpc.owner.Owner` ------------------------
 
