@@ -1,4 +1,5 @@
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 
 from lib import serve
 
@@ -17,7 +18,7 @@ class A(DurableObject):
 
     async def pendingFacts(self):
         at = await self.ctx.storage.get_alarm()
-        return None if at is None else at <= datetime.now(UTC)
+        return None if at is None else at.timestamp() <= time.time()
 
     async def clean(self):
         return await self.ctx.storage.delete_alarm()

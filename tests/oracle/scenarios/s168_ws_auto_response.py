@@ -1,4 +1,5 @@
-from datetime import UTC, datetime
+import time
+from datetime import datetime
 
 from lib import Hibernating, attempt_sync, serve
 
@@ -40,7 +41,7 @@ class A(Hibernating):
         found = []
         for ws in self.ctx.get_websockets():
             at = self.ctx.get_websocket_auto_response_timestamp(ws)
-            age = at and abs((datetime.now(UTC) - at).total_seconds())
+            age = at and abs(time.time() - at.timestamp())
             found.append(at and [isinstance(at, datetime), age < 60])
         return found
 

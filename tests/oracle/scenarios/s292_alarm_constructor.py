@@ -1,4 +1,5 @@
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 
 from lib import serve
 
@@ -23,7 +24,7 @@ class Base(DurableObject):
 
     async def pending(self):
         at = await self.ctx.storage.get_alarm()
-        return None if at is None else "due" if at <= datetime.now(UTC) else "later"
+        return None if at is None else "due" if at.timestamp() <= time.time() else "later"
 
     async def alarm(self):
         self.note(f"alarm, and pending is {await self.pending() or 'null'}")

@@ -1,4 +1,5 @@
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import timedelta
 
 from lib import serve
 
@@ -15,7 +16,7 @@ class A(DurableObject):
 
     async def pending(self):
         at = await self.ctx.storage.get_alarm()
-        return None if at is None else "due" if at <= datetime.now(UTC) else "later"
+        return None if at is None else "due" if at.timestamp() <= time.time() else "later"
 
     async def alarm(self, info):
         run = [self.ctx.id.name, info.retry_count, info.is_retry]
