@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from perdure.runtime_thread import RuntimeThread
     from perdure.schedules import Schedule, ScheduledObject, ScheduleRun, Schedules
     from perdure.sql import Row, SqlCursor, SqlStorage
-    from perdure.storage import DurableObjectStorage, SyncKvStorage
+    from perdure.storage import DurableObjectStorage
     from perdure.sync import SyncNamespace, SyncObjects, SyncStub
+    from perdure.sync_kv import SyncKvStorage
     from perdure.transactions import DurableObjectTransaction
     from perdure.web import Headers, Request, Response
     from perdure.websockets import WebSocket, WebSocketPair, WebSocketRequestResponsePair
@@ -123,8 +124,9 @@ _HOMES = {
     "runtime_thread": "RuntimeThread",
     "schedules": "Schedule ScheduleRun ScheduledObject Schedules",
     "sql": "Row SqlCursor SqlStorage",
-    "storage": "DurableObjectStorage SyncKvStorage",
+    "storage": "DurableObjectStorage",
     "sync": "SyncNamespace SyncObjects SyncStub",
+    "sync_kv": "SyncKvStorage",
     "transactions": "DurableObjectTransaction",
     "web": "Headers Request Response",
     "websockets": "WebSocket WebSocketPair WebSocketRequestResponsePair",

@@ -8,20 +8,20 @@ What looks asynchronous returns an awaitable that is already done.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from perdure._alarms.times import clock_ms, to_datetime, to_ms
-from perdure._base import codec
 from perdure._base.awaitables import NOTHING, Call, Done, invoke
 from perdure._base.stack import need_frames
 from perdure._engine.methods import handler, takes
-from perdure._storage import kv, metadata
-from perdure._storage.keyrange import KeyRange, key_range
+from perdure._storage import metadata
 from perdure._storage.transaction import Transaction
 from perdure.errors import StorageError
+from perdure.key_values import read, read_range, remove, write
 from perdure.sql import NoSql, SqlStorage
+from perdure.sync_kv import SyncKvStorage
 from perdure.transactions import (
     MISSING,
     NO_DELETE_ALL,
@@ -32,19 +32,11 @@ from perdure.transactions import (
 
 if TYPE_CHECKING:
     from perdure._engine.live import Live
-    from perdure._storage.store import Store
 
 T = TypeVar("T")
 
-BOTH_STARTS: Final = "list() cannot be called with both start and start_after values."
-LIMIT_NOT_POSITIVE: Final = "List limit must be positive."
 NO_ALARM_HANDLER: Final = (
     "Your Durable Object class must have an alarm() handler in order to call set_alarm()"
-)
-PUT_NOTHING: Final = "put() called with undefined value."
-PUT_FORMS: Final = (
-    "put() may only be called with a single key-value pair and optional options as put(key, value, **options) or "
-    "with multiple key-value pairs and optional options as put(entries, **options)"
 )
 _ENABLE: Final = (
     "change `new_classes` to `new_sqlite_classes` within the 'migrations' field in your wrangler.jsonc or "
@@ -143,7 +135,7 @@ class DurableObjectStorage:
             allow_concurrency: accepted; reads never wait here (GATE-04).
             no_cache: accepted; there is no cache to pass by (KVA-03).
         """
-        return Done(_get(self._live, key, default, type, "DurableObjectStorage"))
+        return Done(read(self._live, key, default, type, "DurableObjectStorage"))
 
     @overload
     def put(
@@ -192,7 +184,7 @@ class DurableObjectStorage:
             DataCloneError: the value cannot be stored; the text names the path to the part that cannot.
             SqlError: key and value are too large (`SQLITE_TOOBIG`, KVA-13).
         """
-        _put(self._live, key, value, not allow_unconfirmed, "DurableObjectStorage")
+        write(self._live, key, value, not allow_unconfirmed, "DurableObjectStorage")
         return NOTHING
 
     @overload
@@ -225,7 +217,7 @@ class DurableObjectStorage:
         no_cache: bool = False,
     ) -> Done[Any]:
         """Remove a key: whether it existed (KVA-07). Or several keys: how many existed (KVA-08)."""
-        return Done(_delete(self._live, key, not allow_unconfirmed, "DurableObjectStorage"))
+        return Done(remove(self._live, key, not allow_unconfirmed, "DurableObjectStorage"))
 
     def list(
         self,
@@ -252,7 +244,7 @@ class DurableObjectStorage:
             allow_concurrency: accepted; reads never wait here.
             no_cache: accepted; there is no cache to pass by.
         """
-        return Done(_list(self._live, start, start_after, end, prefix, reverse, limit))
+        return Done(read_range(self._live, start, start_after, end, prefix, reverse, limit))
 
     def delete_all(
         self, *, allow_concurrency: bool = False, allow_unconfirmed: bool = False, no_cache: bool = False
@@ -397,196 +389,3 @@ class DurableObjectStorage:
 
     def __repr__(self) -> str:
         return f"<storage of {self._live.label}>"
-
-
-class SyncKvStorage:
-    """Keys and values, synchronously, and as a mapping: `kv["k"] = v`, `"k" in kv`, `del kv["k"]` (KVS-*)."""
-
-    __slots__ = ("_live",)
-
-    def __init__(self, live: Live) -> None:
-        self._live = live
-
-    @overload
-    def get(self, key: str, default: Any = None, *, type: None = None) -> Any: ...
-    @overload
-    def get(self, key: str, default: T, *, type: type[T]) -> T: ...
-    @overload
-    def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
-    def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
-        """Return the value of *key*, or *default* (KVS-02)."""
-        return _get_one(self._live, _checked(key, "get", "SyncKvStorage"), default, type)
-
-    def put(self, key: str, value: Any) -> None:
-        """Write one pair (KVS-03)."""
-        live = self._live
-        kv.put(live.store(), _checked(key, "put", "SyncKvStorage"), codec.dumps(value, live.host.registry))
-
-    def delete(self, key: str) -> bool:
-        """Remove *key*; return whether it existed (KVS-04)."""
-        return bool(kv.delete(self._live.store(), (_checked(key, "delete", "SyncKvStorage"),)))
-
-    def list(
-        self,
-        *,
-        start: str | None = None,
-        start_after: str | None = None,
-        end: str | None = None,
-        prefix: str | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-    ) -> Iterator[tuple[str, Any]]:
-        """Iterate over the pairs of a range, read one by one; a further call ends the iterator (KVS-05, KVS-06)."""
-        span = _range(start, start_after, end, prefix, limit)
-        if span is None:
-            return iter(())
-        live = self._live
-        return _Decoded(kv.iterate(live.store(), span, reverse=bool(reverse), limit=limit), live)
-
-    def __getitem__(self, key: str) -> Any:
-        value = self.get(key, MISSING)
-        if value is MISSING:
-            raise KeyError(key)
-        return value
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.put(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        if not self.delete(key):
-            raise KeyError(key)
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and kv.get(self._live.store(), key) is not None
-
-    def __iter__(self) -> Iterator[str]:
-        return (
-            key
-            for key, _ in kv.iterate(self._live.store(), KeyRange("", False, None), reverse=False, limit=None)
-        )
-
-    def __len__(self) -> int:
-        return kv.count(self._live.store())
-
-
-class _Decoded:
-    """Pairs of keys and values from pairs of keys and bytes."""
-
-    __slots__ = ("_live", "_pairs")
-
-    def __init__(self, pairs: Iterator[tuple[str, bytes]], live: Live) -> None:
-        self._pairs = pairs
-        self._live = live
-
-    def __iter__(self) -> _Decoded:
-        return self
-
-    def __next__(self) -> tuple[str, Any]:
-        key, data = next(self._pairs)
-        return key, _load(self._live, key, data)
-
-
-# --- what the classes share -----------------------------------------------------------------------------
-
-
-def _checked(key: Any, method: str, interface: str) -> str:
-    if key.__class__ is str and key.isascii():
-        return key
-    if isinstance(key, str):
-        _check_text(key, method)
-        return str.__str__(key)  # of an Enum with text, too, the text
-    raise TypeError(f"Failed to execute '{method}' on '{interface}': parameter 1 is not of type 'string'.")
-
-
-def _check_text(text: str, method: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"{method}(): {text!r} holds half a character (surrogates not allowed), which UTF-8 cannot say."
-        ) from None
-
-
-def _load(live: Live, key: str, data: bytes, type: Any = None) -> Any:
-    try:
-        return codec.loads(data, live.host.registry, type)
-    except Exception as error:
-        error.add_note(f"while reading key {key!r} of {live.label} ({len(data):,} bytes)")
-        raise
-
-
-def _get_one(live: Live, key: str, default: Any, type: Any) -> Any:
-    data = kv.get(live.store(), key)
-    return default if data is None else _load(live, key, data, type)
-
-
-def _get(live: Live, key: Any, default: Any, type: Any, interface: str) -> Any:
-    if isinstance(key, str) or not isinstance(key, Iterable) or isinstance(key, (bytes, Mapping)):
-        return _get_one(live, _checked(key, "get", interface), default, type)
-    store = live.store()
-    found: dict[str, Any] = {}
-    for one in sorted({_checked(one, "get", interface) for one in key}):
-        data = kv.get(store, one)
-        if data is not None:
-            found[one] = _load(live, one, data, type)
-    return found
-
-
-def _put(live: Live, key: Any, value: Any, confirmed: bool, interface: str) -> None:
-    store = live.store()
-    registry = live.host.registry
-    if isinstance(key, Mapping):
-        if value is not MISSING:
-            raise TypeError(PUT_FORMS)
-        entries = [
-            (_checked(name, "put", interface), codec.dumps(part, registry)) for name, part in key.items()
-        ]
-        if entries:
-            kv.put_many(store, entries, confirmed=confirmed)
-        return
-    name = _checked(key, "put", interface)
-    if value is MISSING:
-        raise TypeError(PUT_NOTHING)
-    kv.put(store, name, codec.dumps(value, registry), confirmed=confirmed)
-
-
-def _delete(live: Live, key: Any, confirmed: bool, interface: str) -> bool | int:
-    if isinstance(key, str) or not isinstance(key, Iterable) or isinstance(key, (bytes, Mapping)):
-        return bool(kv.delete(live.store(), (_checked(key, "delete", interface),), confirmed=confirmed))
-    return kv.delete(live.store(), [_checked(one, "delete", interface) for one in key], confirmed=confirmed)
-
-
-def _range(
-    start: str | None, start_after: str | None, end: str | None, prefix: str | None, limit: int | None
-) -> KeyRange | None:
-    for name, given in (("start", start), ("start_after", start_after), ("end", end), ("prefix", prefix)):
-        if given is not None and not isinstance(given, str):
-            raise TypeError(f"list(): {name} must be a str, not {type(given).__name__}.")
-        if given is not None:
-            _check_text(given, "list")
-    if start is not None and start_after is not None:
-        raise TypeError(BOTH_STARTS)
-    if limit is not None:
-        if not isinstance(limit, int) or isinstance(limit, bool):
-            raise TypeError(f"list(): limit must be an int, not {type(limit).__name__}.")
-        if limit <= 0:
-            raise TypeError(LIMIT_NOT_POSITIVE)
-    return key_range(start, start_after, end, prefix)
-
-
-def _list(
-    live: Live,
-    start: str | None,
-    start_after: str | None,
-    end: str | None,
-    prefix: str | None,
-    reverse: bool,
-    limit: int | None,
-) -> dict[str, Any]:
-    span = _range(start, start_after, end, prefix, limit)
-    store: Store = live.store()
-    if span is None:
-        return {}
-    return {
-        key: _load(live, key, data) for key, data in kv.rows(store, span, reverse=bool(reverse), limit=limit)
-    }
