@@ -1,0 +1,1 @@
+"""What projects that were written for Cloudflare's Python Workers import, in terms of Perdure's own names."""
