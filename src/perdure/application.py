@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from perdure._config.app import LoadedApp, load_app
 from perdure._config.project import Project
@@ -10,9 +10,16 @@ from perdure._config.project import Project
 if TYPE_CHECKING:
     from perdure.runtime import Runtime
 
+CLOUDFLARE: Final = "python_workers"
+"""The compatibility flag of projects that are written for Cloudflare's Python Workers."""
+
 
 def load(project: Project) -> LoadedApp:
     """Import the application; the public base classes are found here, above the configuration."""
+    if CLOUDFLARE in project.compatibility_flags:
+        from perdure._cloudflare.load import load as load_as_cloudflare
+
+        return load_as_cloudflare(project)
     from perdure.durable_object import DurableObject, WorkerEntrypoint
 
     return load_app(project, object_base=DurableObject, worker_base=WorkerEntrypoint)

@@ -53,6 +53,8 @@ NO_METHOD: Final = 'The RPC receiver does not implement the method "{name}".'
 NOT_CALLABLE: Final = '"{name}" is not a function.'
 RESERVED_NAME: Final = "'{name}' is a reserved method and cannot be called over RPC."
 BASE_MARK: Final = "__perdure_base__"
+CALL_MARK: Final = "__perdure_call__"
+"""A class with a method of this name answers calls by itself, of all names that its own members do not have."""
 
 _METHOD, _PROPERTY, _RESERVED = "method", "property", "reserved"
 
@@ -99,6 +101,9 @@ def call(instance: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     kind = kind_of(cls, name)
     if kind is _METHOD:
         return getattr(instance, name)(*args, **kwargs)
+    own = getattr(cls, CALL_MARK, None)
+    if own is not None:
+        return own(instance, name, args, kwargs)
     value = read(instance, name)
     if not callable(value):
         raise TypeError(NOT_CALLABLE.format(name=name))

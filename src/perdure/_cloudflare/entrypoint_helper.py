@@ -1,0 +1,1 @@
+"""`_pyodide_entrypoint_helper`: there for code that imports it. (pure)"""
