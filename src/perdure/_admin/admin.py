@@ -299,8 +299,10 @@ class Admin:
         if name is None and row is not None:
             name = row.name  # its alarm shall wake it under that
         try:
-            size_bytes = await import_store(self._host.storage, key, operation.path, name=visible(name))
-            return {"size_bytes": size_bytes}
+            imported = await import_store(
+                self._host.storage, key, operation.path, name=visible(name), leave_out=operation.leave_out
+            )
+            return imported._asdict()
         except StorageError as error:
             raise refused("object/not-importable", str(error)) from None
         except OSError as error:

@@ -98,15 +98,17 @@ class Export(OfObject, tag="export", frozen=True, kw_only=True):
 
 class Import(OfObject, tag="import", frozen=True, kw_only=True):
     """
-    Let the database in a file be what the object stores; answers `size_bytes`. A live object is reset.
+    Let the database in a file be what the object stores; answers `size_bytes` and `left_out`. A live object is reset.
 
-    Without `replace` it is refused (`object/exists`) when the object stores something already.
+    Without `replace` it is refused (`object/exists`) when the object stores something already. With `leave_out` values
+    of workerd's that have no equal in Python are left out, and told as pairs of key and reason, instead of refused.
     """
 
     may_be_broken_off = False
 
     path: str
     replace: bool = False
+    leave_out: bool = False
 
 
 class Delete(OfObject, tag="delete", frozen=True, kw_only=True):

@@ -167,16 +167,20 @@ def export(options: RunOptions, class_name: str, name: str, id: bool, output: st
 @class_name
 @name
 @click.argument("file", metavar="FILE")
-def import_(options: RunOptions, class_name: str, name: str, file: str, id: bool, yes: bool) -> int:
+def import_(
+    options: RunOptions, class_name: str, name: str, file: str, id: bool, yes: bool, leave_out: bool
+) -> int:
     """
-    Let the database in FILE be what one object stores: a file that `perdure export` made, or any SQLite database.
+    Let the database in FILE be what one object stores: a file that `perdure export` made, any SQLite database, or an
+    object's file of workerd's or `wrangler dev`, whose keys and values become Perdure's.
 
     An object that stores something already is replaced, all of it or nothing; that is asked first, unless --yes
     is given. If it is live it is reset, and its callers hear so.
     """
     from perdure._cli import transfer
 
-    return transfer.import_(options, {"class_name": class_name, **_named(name, id)}, file, yes=yes)
+    target = {"class_name": class_name, **_named(name, id)}
+    return transfer.import_(options, target, file, yes=yes, leave_out=leave_out)
 
 
 @on_folder("Delete one object and everything it stored.")

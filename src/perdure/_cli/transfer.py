@@ -85,20 +85,22 @@ def _dump(database: str, file: Any) -> None:
         file.write(line + "\n")
 
 
-def import_(options: RunOptions, target: dict[str, Any], file: str, *, yes: bool) -> int:
+def import_(options: RunOptions, target: dict[str, Any], file: str, *, yes: bool, leave_out: bool) -> int:
     """Let *file* be what one object stores; return the exit code."""
     path = pathlib.Path(file).absolute()
     if not path.is_file():
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         raise refused("cli/unreadable", f"there is no file {file}", hint=did_you_mean(path.name, siblings))
     try:
-        answer = reach.run(options, Import(path=str(path), replace=yes, **target))
+        answer = reach.run(options, Import(path=str(path), replace=yes, leave_out=leave_out, **target))
     except ProblemsFound as error:
         if error.problems[0].code != "object/exists":
             raise
         confirm(f"replace all that {label(target)} stores", yes=False)
-        answer = reach.run(options, Import(path=str(path), replace=True, **target))
+        answer = reach.run(options, Import(path=str(path), replace=True, leave_out=leave_out, **target))
     print(f"{label(target)} has what is in {file}, {size_text(answer['size_bytes'])}")
+    for key, why in answer["left_out"]:
+        print(f"left out: {key!r}: {why}")
     return exits.OK
 
 

@@ -91,6 +91,13 @@ SETTINGS: tuple[Setting, ...] = (
     _of_command("ts", bool, False, "Write TypeScript, for clients that speak Cap'n Web.", ("types",)),
     _of_command("check", bool, False, "Write nothing; exit code 1 if the file is stale.", ("types",)),
     _of_command("yes", bool, False, "Do it without asking.", ("import", "delete"), short="-y"),
+    _of_command(
+        "leave_out",
+        bool,
+        False,
+        "Import without values that only JavaScript can read, instead of refusing.",
+        ("import",),
+    ),
     _of_command("full", bool, False, "Copy everything, changed or not.", ("backup",)),
     _of_command("all", bool, False, "All live objects: of CLASS, or of every class.", ("evict", "abort")),
     _of_command(

@@ -12,6 +12,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,6 +154,10 @@ class PlainFile:
     def run(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement; return all of its rows."""
         return list(self.rows(sql, bindings))
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Return a block all of whose writes happen, or none."""
+        return self._connection
 
 
 def literal(value: Any) -> str:

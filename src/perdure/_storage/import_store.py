@@ -12,12 +12,13 @@ import asyncio
 import re
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from perdure._storage import kv, metadata, schedules
 from perdure._storage.authorizer import VIRTUAL_TABLES, is_reserved
 from perdure._storage.database import PlainFile
 from perdure._storage.files import is_inside
+from perdure._storage.from_workerd import take_over
 from perdure._storage.layout import SYNCED_MODE
 from perdure._storage.snapshot import in_thread, to_the_end, unreserved
 from perdure.errors import ObjectReset, SqlError, StorageError
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from perdure._storage.engine import StorageEngine
     from perdure._storage.store import Store
 
-FOREIGN: Final = (
-    "{source} has keys whose values are as V8 writes them: a file of workerd's, or of Cloudflare's tools. Perdure can take its "
-    "SQL tables, but cannot read those: `DELETE FROM _cf_KV` in a copy, import that, and let the application write them anew."
-)
 REPLACED: Final = "The object's data was replaced by an import."
 _LINES_MAX: Final = 5
 _LOOK_S: Final = 0.005
@@ -39,16 +36,31 @@ _WAL: Final = b"\2\2"
 _LEFT: Final = re.compile(r"[0-9a-f]{64}\.sqlite-[0-9a-f]{16}")
 
 
-async def import_store(
-    engine: StorageEngine, key: bytes, source_path: str, *, name: str | None = None
-) -> int:
-    """
-    Replace all that the object stores by the database in *source_path*, durably; returns its size in bytes.
+class Imported(NamedTuple):
+    """What an import has done."""
 
-    An instance in memory is reset. `_cf_KV` in the file are the object's keys and values, `_cf_METADATA` has its alarm.
+    size_bytes: int
+    left_out: list[tuple[str, str]]
+    """Keys whose values only JavaScript can read, with the reasons."""
+
+
+async def import_store(
+    engine: StorageEngine,
+    key: bytes,
+    source_path: str,
+    *,
+    name: str | None = None,
+    leave_out: bool = False,
+) -> Imported:
+    """
+    Replace all that the object stores by the database in *source_path*, durably.
+
+    An instance in memory is reset. `_cf_KV` in the file are the object's keys and values, `_cf_METADATA` has its alarm;
+    a file of workerd's is understood.
 
     Args:
         name: the object's name, where it is known.
+        leave_out: import without the values that have no equal in Python, instead of refusing.
 
     Raises:
         StorageError: the file is damaged, may lack commits, or holds what an object cannot.
@@ -58,7 +70,7 @@ async def import_store(
     new = engine.layout.replacement(key, token)
     engine.importing.add(new)
     try:
-        size_bytes, alarm_ms = await in_thread(lambda: _prepare(engine, key, source_path, new))
+        imported, alarm_ms = await in_thread(lambda: _prepare(engine, key, source_path, new, leave_out))
         await to_the_end(_take_place(engine, key, token, name, alarm_ms))
     except BaseException:
         if engine.journal.failed is None:  # else the record may be durable all the same
@@ -66,7 +78,7 @@ async def import_store(
         raise
     finally:
         engine.importing.discard(new)
-    return size_bytes
+    return imported
 
 
 async def _take_place(
@@ -109,8 +121,10 @@ async def _sync_names(engine: StorageEngine, store: Store) -> None:
 # --- the file -------------------------------------------------------------------------------------------
 
 
-def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> tuple[int, int | None]:
-    """Check the file and copy it to *new*, synced; return its size in bytes and its alarm. For a thread."""
+def _prepare(
+    engine: StorageEngine, key: bytes, source: str, new: str, leave_out: bool
+) -> tuple[Imported, int | None]:
+    """Check the file and copy it to *new*, synced; return what became of it and its alarm. For a thread."""
     disk = engine.disk
     if is_inside(source, engine.layout.root):
         raise StorageError(f"{source} belongs to this data folder: export the object, and import that.")
@@ -121,10 +135,9 @@ def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> tuple[
     try:
         with PlainFile(source) as database:
             _check(database, source)
-            if kv.has_foreign(database):
-                raise StorageError(FOREIGN.format(source=source))
             alarm_ms = metadata.alarm_in(database)
             database.copy_to(new)
+        left_out = take_over(new, source, leave_out=leave_out)
     except SqlError as error:
         raise StorageError(f"{source} cannot be imported: {error}.") from error
     fd = disk.open(new)
@@ -137,7 +150,7 @@ def _prepare(engine: StorageEngine, key: bytes, source: str, new: str) -> tuple[
     # Before the record that names it. A store's folders may have been made without a sync, so all of them.
     for folder in engine.layout.store_folders(key):
         disk.sync_folder(folder)
-    return disk.size(new) or 0, alarm_ms
+    return Imported(disk.size(new) or 0, left_out), alarm_ms
 
 
 def _remove_left(engine: StorageEngine, folder: str) -> None:

@@ -30,6 +30,7 @@ _PUT = own("INSERT INTO _cf_KV VALUES (?, ?) ON CONFLICT DO UPDATE SET value = e
 _DELETE = own("DELETE FROM _cf_KV WHERE key = ?")
 _COUNT = own("SELECT count(*) FROM _cf_KV")
 _FOREIGN = own("SELECT 1 FROM _cf_KV WHERE substr(value, 1, 1) = x'ff' LIMIT 1")  # ours begin with 1 or 2
+_FOREIGN_KEYS = own("SELECT key FROM _cf_KV WHERE substr(value, 1, 1) = x'ff' ORDER BY key")
 _SAVEPOINT = own("SAVEPOINT _cf_put")
 _RELEASE = own("RELEASE _cf_put")
 _UNDO = own("ROLLBACK TO _cf_put")
@@ -55,6 +56,27 @@ def is_table(name: str, sql: str) -> bool:
 def has_foreign(file: PlainFile) -> bool:
     """Tell whether a database file that no store has open holds values in V8's form, as those of workerd do."""
     return next(file.rows(_EXISTS), None) is not None and next(file.rows(_FOREIGN), None) is not None
+
+
+def foreign_keys(file: PlainFile) -> list[str]:
+    """Return the keys of such values; the table is there."""
+    return [key for (key,) in file.rows(_FOREIGN_KEYS)]
+
+
+def value_in(file: PlainFile, key: str) -> bytes:
+    """Return the bytes of *key*, which is there."""
+    [(value,)] = file.rows(_GET, (key,))
+    return cast(bytes, value)
+
+
+def replace(file: PlainFile, key: str, value: bytes) -> None:
+    """Write a pair into such a file."""
+    file.run(_PUT, (key, value))
+
+
+def remove(file: PlainFile, key: str) -> None:
+    """Remove a pair of such a file."""
+    file.run(_DELETE, (key,))
 
 
 def exists(store: Store, database: Database) -> bool:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from perdure._storage.store import Store
 
 NO_TIME: Final = (
-    "{path}: the alarm in _cf_METADATA is {found!r}, which is no time in milliseconds since the epoch. workerd counts in "
-    "nanoseconds: in a file of its own `UPDATE _cf_METADATA SET value = value / 1000000` puts that right."
+    "{path}: the alarm in _cf_METADATA is {found!r}, which is no time in milliseconds since the epoch."
 )
+_NS_A_MS: Final = 1_000_000
 _ALARM: Final = 1  # the key of the row
 _EXISTS: Final = own("SELECT 1 FROM sqlite_schema WHERE name = '_cf_METADATA'")
 _CREATE: Final = own("CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)")
@@ -40,9 +40,17 @@ def alarm_in(file: PlainFile) -> int | None:
     row = next(file.rows(_GET, (_ALARM,)), None)
     if row is None:
         return None
-    if not isinstance(row[0], int) or not 0 < row[0] <= limits.ALARM_MS_MAX:
+    if not isinstance(row[0], int) or row[0] <= 0:
         raise StorageError(NO_TIME.format(path=file.path, found=row[0]))
-    return row[0]
+    # workerd counts nanoseconds; what a year after 270,000 would be in milliseconds is April 1970 or later in those.
+    return row[0] if row[0] <= limits.ALARM_MS_MAX else -(-row[0] // _NS_A_MS)
+
+
+def rewrite_alarm(file: PlainFile) -> None:
+    """Bring the alarm of a file that no store has open, should workerd have written it, to milliseconds."""
+    due_ms = alarm_in(file)
+    if due_ms is not None:
+        file.run(_PUT, (_ALARM, due_ms))
 
 
 def read_alarm(database: Database) -> int | None:

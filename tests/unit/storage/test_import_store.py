@@ -12,6 +12,7 @@ import pytest
 from support.inside import Unsynced, until
 from support.stores import an_engine, owned, write
 
+from perdure._base import codec
 from perdure._storage import kv, metadata
 from perdure._storage.backup import backup
 from perdure._storage.database import own
@@ -50,7 +51,7 @@ async def test_what_was_exported_comes_back(tmp_path: Path) -> None:
         await write(store, "CREATE TABLE t (a)", "INSERT INTO t VALUES ('first')", key=b"first")
         await export_store(engine, store.key, file)
         await write(store, "DELETE FROM t", key=b"second")
-        assert await import_store(engine, store.key, file) == os.path.getsize(file)
+        assert await import_store(engine, store.key, file) == (os.path.getsize(file), [])
         assert str(owner.errors[0]) == "The object's data was replaced by an import."
         store, _ = owned(engine)
         assert (kv.get(store, "key"), rows(store)) == (b"first", [("first",)])
@@ -304,10 +305,10 @@ async def test_a_hidden_table_must_be_ours(tmp_path: Path, statement: str) -> No
 
 @pytest.mark.parametrize(
     ("value", "says"),
-    [("'soon'", "is 'soon', which is no time"), ("-1", "no time"), ("1795703040827000000", "nanoseconds")],
+    [("'soon'", "is 'soon', which is no time"), ("-1", "no time")],
 )
 async def test_an_alarm_that_is_no_time_is_refused(tmp_path: Path, value: str, says: str) -> None:
-    """It could never run, and could not even be read; workerd's files have such."""
+    """It could never run, and could not even be read."""
     table = "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)"
     file = a_file(tmp_path / "bad.sqlite", table, f"INSERT INTO _cf_METADATA VALUES (1, {value})")
     async with an_engine() as engine:
@@ -330,14 +331,58 @@ async def test_a_schema_that_is_no_text_is_refused(tmp_path: Path) -> None:
             await import_store(engine, store.key, file)
 
 
-async def test_keys_and_values_of_workerd_are_refused(tmp_path: Path) -> None:
-    """None of them could be read; nobody would know before the first `get`."""
-    table = "CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
-    file = a_file(tmp_path / "v8.sqlite", table, "INSERT INTO _cf_KV VALUES ('mode', x'ff0f22057175696574')")
+def a_file_of_workerd(path: Path, *more: str) -> str:
+    return a_file(
+        path,
+        "CREATE TABLE _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
+        "INSERT INTO _cf_KV VALUES ('mode', x'ff0f22057175696574'), ('n', x'ff0f4954')",
+        *more,
+    )
+
+
+async def test_keys_and_values_of_workerd_become_perdures(tmp_path: Path) -> None:
+    """They are as V8 writes them there, and as our own codec does here."""
+    file = a_file_of_workerd(tmp_path / "v8.sqlite")
+    async with an_engine() as engine:
+        assert (await import_store(engine, KEY, file)).left_out == []
+        store, _ = owned(engine)
+        assert [codec.loads(kv.get(store, key) or b"") for key in ("mode", "n")] == ["quiet", 42]
+        assert await verify(engine) == []
+
+
+async def test_the_alarm_of_workerd_is_in_nanoseconds(tmp_path: Path) -> None:
+    """A part of a millisecond is rounded up: no alarm is early."""
+    file = a_file(
+        tmp_path / "f",
+        "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)",
+        "INSERT INTO _cf_METADATA VALUES (1, 1795703040827000001)",
+    )
+    async with an_engine() as engine:
+        await import_store(engine, KEY, file)
+        assert metadata.alarm(owned(engine)[0]) == 1795703040828
+        assert engine.catalog.alarms((-1, b""), 9) == [(KEY, 1795703040828, None)]
+
+
+async def test_a_value_that_only_javascript_can_read_stops_an_import(tmp_path: Path) -> None:
+    """The text names the key and the reason; the object is what it was."""
+    file = a_file_of_workerd(tmp_path / "v8.sqlite", "INSERT INTO _cf_KV VALUES ('stub', x'ff0f5c01')")
     async with an_engine() as engine:
         store, _ = owned(engine)
-        with pytest.raises(StorageError, match="as V8 writes them"):
-            await import_store(engine, store.key, file)
+        await write(store, key=b"value")
+        with pytest.raises(StorageError, match=r"'stub': at byte 2 is a value of kind .*--leave-out"):
+            await import_store(engine, KEY, file)
+        assert kv.get(store, "key") == b"value"
+
+
+async def test_a_value_that_only_javascript_can_read_is_left_out_if_asked(tmp_path: Path) -> None:
+    """And told."""
+    file = a_file_of_workerd(tmp_path / "v8.sqlite", "INSERT INTO _cf_KV VALUES ('stub', x'ff0f5c01')")
+    async with an_engine() as engine:
+        [(key, why)] = (await import_store(engine, KEY, file, leave_out=True)).left_out
+        store, _ = owned(engine)
+        assert (key, "kind '\\\\'" in why) == ("stub", True)
+        assert kv.get(store, "stub") is None
+        assert codec.loads(kv.get(store, "mode") or b"") == "quiet"
 
 
 async def test_nobody_sees_the_moment_between(tmp_path: Path) -> None:
