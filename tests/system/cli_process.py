@@ -69,12 +69,14 @@ class Default(WorkerEntrypoint):
 class Perdure:
     """One process; use it as a context manager, so that nothing outlives a test."""
 
-    def __init__(self, *arguments: str | Path, cwd: Path, **environment: str) -> None:
+    def __init__(
+        self, *arguments: str | Path, cwd: Path, module: str = "perdure", **environment: str
+    ) -> None:
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._closed = False
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "perdure", *(str(argument) for argument in arguments)],
+            [sys.executable, "-m", module, *(str(argument) for argument in arguments)],
             cwd=cwd,
             env={
                 **{name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")},

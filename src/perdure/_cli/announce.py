@@ -91,7 +91,8 @@ class Announcer:
         if self._json:
             self._write({"time": now(), "level": "info", "event": "ready", "url": url}, sys.stdout)
         else:
-            print(f"Ready on {paint(url, 'bold', colour=self._colour)}", flush=True)
+            shown = paint(url, "bold", colour=self._colour)
+            print(f"{self._options.ready_prefix}Ready on {shown}", flush=True)
 
     def note(self, text: str) -> None:
         """Say one line about what happens."""

@@ -17,7 +17,6 @@ from perdure._cli import exits, operate
 from perdure._cli.given import settings_of
 from perdure._cli.options import RunOptions
 from perdure._config.problem import Problem, ProblemsFound
-from perdure._config.settings import SETTINGS
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -142,9 +141,14 @@ def main() -> None:
 
 
 def run_command(arguments: list[str]) -> int:
-    """Return the exit code of one command; whatever the user did wrong is told in the one form."""
+    """Return the exit code of one command of `perdure`."""
+    return run_group(cli, arguments, "perdure")
+
+
+def run_group(group: click.Group, arguments: list[str], name: str) -> int:
+    """Return the exit code of one command of *group*; whatever the user did wrong is told in the one form."""
     try:
-        code = cli.main(args=arguments, prog_name="perdure", standalone_mode=False)
+        code = group.main(args=arguments, prog_name=name, standalone_mode=False)
         return code if isinstance(code, int) else exits.OK
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -161,6 +165,11 @@ def run_command(arguments: list[str]) -> int:
         # `perdure check --json | head`: the reader has gone, and Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.PROBLEMS
+
+
+def _options_of(ctx: click.Context | None) -> list[str]:
+    """Return the names of a command's options."""
+    return [] if ctx is None else [name for param in ctx.command.params for name in param.opts]
 
 
 def _tell(problems: Any) -> int:
@@ -180,13 +189,16 @@ def _usage_problem(error: click.UsageError) -> Problem:
     if isinstance(error, click.NoSuchOption):
         code = "usage/no-such-option"
         message = f"{command} has no option {error.option_name}"
-        known = [setting.option for setting in SETTINGS if command.endswith(setting.commands)]
-        hint = did_you_mean(error.option_name, known)
-    elif error.ctx is not None and error.ctx.command is cli and "No such command" in error.message:
+        hint = did_you_mean(error.option_name, _options_of(error.ctx))
+    elif (
+        error.ctx is not None
+        and isinstance(error.ctx.command, click.Group)
+        and "No such command" in error.message
+    ):
         code = "usage/no-such-command"
         name = error.message.split("'")[1]
         message = f'there is no command "{name}"'
-        hint = did_you_mean(name, cli.commands)
+        hint = did_you_mean(name, error.ctx.command.commands)
     else:
         message = error.format_message().rstrip(".")
         message = message[:1].lower() + message[1:]

@@ -43,6 +43,8 @@ class RunOptions:
     queue_wait: float = limits.QUEUED_S_MAX
     events_per_10_s: int | None = None
     event_timeout: float | None = None
+    ready_prefix: str = ""
+    """Stands before `Ready on …`, for programs that wait for that line in another tool's words."""
 
     @property
     def debug(self) -> bool:
