@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TimedOut,
         WebSocketError,
     )
+    from perdure.kv_namespace import KvKey, KvList, KvNamespace, KvValue
     from perdure.namespace import DurableObjectId, Namespace, ObjectInfo, ObjectList
     from perdure.object_stub import DurableObjectStub
     from perdure.outgoing import fetch
@@ -63,6 +64,10 @@ __all__ = [
     "DurableObjectTransaction",
     "ExecutionContext",
     "Headers",
+    "KvKey",
+    "KvList",
+    "KvNamespace",
+    "KvValue",
     "Namespace",
     "ObjectInfo",
     "ObjectList",
@@ -115,6 +120,7 @@ _HOMES = {
     "entrypoint": "ScheduledController",
     "environment": "env",
     "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut WebSocketError",
+    "kv_namespace": "KvKey KvList KvNamespace KvValue",
     "namespace": "DurableObjectId Namespace ObjectInfo ObjectList",
     "object_stub": "DurableObjectStub",
     "outgoing": "fetch",

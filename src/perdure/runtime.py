@@ -13,8 +13,10 @@ import math
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -36,7 +38,7 @@ from perdure._config.plan import plan
 from perdure._config.problem import ProblemsFound
 from perdure._config.project import Binding, Declared
 from perdure._config.state import Delete
-from perdure._engine.host import Host
+from perdure._engine.host import Host, Space
 from perdure._engine.live import Live
 from perdure._engine.queue import QueueLimits
 from perdure._engine.watchdog import Watchdog
@@ -55,6 +57,7 @@ from perdure.entrypoint import Entrypoint, EntrypointStub, LoopbackStub, Schedul
 from perdure.environment import Env, Outside
 from perdure.errors import ConfigError, DataFolderError, PerdureError
 from perdure.namespace import Namespace
+from perdure.resources import KINDS, KV, resources_of
 from perdure.runtime_thread import RuntimeThread
 from perdure.sync import SyncObjects, run_on
 from perdure.web import Request, Response
@@ -130,6 +133,7 @@ class Runtime:
         name: the project's name; ids of objects hang on `<name>-<Class>`.
         unique_keys: class name → another unique key for its ids (MIG-22).
         bindings: name in `env` → class, instead of the default names.
+        kv_namespaces: name in `env` → id of a KV namespace, which Perdure keeps itself; or names that are ids too.
         crons: cron expressions, in UTC, at whose times the worker's `scheduled` runs (EP-03).
         modules: further modules whose classes may be stored and sent by name.
         debug: errors shown with their source, for development.
@@ -166,6 +170,7 @@ class Runtime:
         name: str = "app",
         unique_keys: Mapping[str, str] | None = None,
         bindings: Mapping[str, type] | None = None,
+        kv_namespaces: Mapping[str, str] | Iterable[str] = (),
         crons: Iterable[str | Cron] = (),
         modules: Iterable[str] = (),
         debug: bool = False,
@@ -197,6 +202,7 @@ class Runtime:
         self._bindings = (
             dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
         )
+        self._resources = resources_of(KV, kv_namespaces)
         self._worker = worker
         self._data = data
         self._vars = dict(env or {})
@@ -225,6 +231,8 @@ class Runtime:
         self._watchdog: Watchdog | None = None
         self._triggers: Triggers | None = None
         self._namespaces: dict[str, Namespace[Any]] = {name: Namespace(_NOT_RUNNING) for name in classes}
+        self._own: tuple[str, ...] = ()
+        self._all_namespaces: dict[str, Namespace[Any]] = {}
         self._env: Env | None = None
         self._entrypoint: Entrypoint | None = None
         self._started_by_lifespan = False
@@ -236,8 +244,9 @@ class Runtime:
             raise ConfigError(
                 "There are cron expressions and no worker to run at their times: give one as `worker`."
             )
-        for name in (*self._bindings, *self._services):
-            if name in self._vars or (name in self._bindings and name in self._services):
+        names = Counter((*self._bindings, *self._services, *self._resources, *self._vars))
+        for name, count in names.items():
+            if count > 1:
                 raise ConfigError(f"{name!r} stands for two things in env: rename one of them.")
         given = {
             "queue_events": self._queue_limits.events,
@@ -323,7 +332,7 @@ class Runtime:
         """Return what carries out the operations of operators."""
         from perdure._admin.admin import Admin
 
-        return Admin(self._running(), self._namespaces)
+        return Admin(self._running(), self._all_namespaces)
 
     async def _listen_to_operators(self, folder: DataFolder) -> None:
         from perdure._admin.server import ControlSocket
@@ -367,12 +376,14 @@ class Runtime:
             add_notes(
                 self._disk, folder.layout, [(namespace_key(key), Fields(erased=True)) for key in deleted]
             )
-        if steps.record != before:
-            folder.save_record(records.dumps(steps.record))
+        used = {resource.kind.key for resource in self._resources.values()}
+        self._own = tuple(sorted({*steps.record.own, *used}))
+        record = replace(steps.record, own=self._own)
+        if record != before:
+            folder.save_record(records.dumps(record))
         keys = self._declared.unique_keys
         return {
-            name: steps.record.classes.get(name)
-            or records.RecordedClass(keys.get(name, f"{self._name}-{name}"))
+            name: record.classes.get(name) or records.RecordedClass(keys.get(name, f"{self._name}-{name}"))
             for name in self._classes
         }
 
@@ -382,7 +393,12 @@ class Runtime:
             self._namespaces[class_name]._space = host.add_space(
                 class_name, kept.unique_key, cls, self._factory(cls), has_sql=kept.storage == "sqlite"
             )
-        bound = {name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()}
+        own = {key: Namespace[Any](self._own_space(host, key)) for key in self._own}
+        self._all_namespaces = {**self._namespaces, **own}
+        bound = {
+            **{name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()},
+            **{name: kept.kind.front(own[kept.kind.key], kept.id) for name, kept in self._resources.items()},
+        }
         env = self._env = Env({**self._vars, **bound}, self._outside)
         workers = {
             cls: Entrypoint(cls, lambda props: self._context(host, props), env, self.registry, self._debug)
@@ -401,6 +417,13 @@ class Runtime:
         outgoing.join()
         host.context.run(current_env.set, env)
         envs._running.append(env)
+
+    def _own_space(self, host: Host, key: str) -> Space:
+        """Add the namespace of a class of Perdure's own; of a newer Perdure's the objects can be looked at."""
+        cls = KINDS[key].keeper if key in KINDS else DurableObject
+        # How often an application's objects may be called is not said of what they all share.
+        unlimited = replace(self._queue_limits, per_window=None)
+        return host.add_space(key, key, cls, self._factory(cls), queue_limits=unlimited)
 
     def _factory(self, cls: type) -> Callable[[Live], Any]:
         return lambda live: cls(DurableObjectState(live, self._exports), self._env)
@@ -450,7 +473,7 @@ class Runtime:
             if self._env is not None:
                 envs._running.remove(self._env)
                 self._env = None
-            for namespace in self._namespaces.values():
+            for namespace in self._all_namespaces.values():
                 namespace._space = _NOT_RUNNING
             self._leave_folder()
 

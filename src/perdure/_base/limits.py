@@ -29,6 +29,15 @@ NAMES_CACHED_MAX: Final = 10_000  # ids of names, remembered for each namespace
 LIST_LIMIT_MAX: Final = 2**63 - 1
 OBJECTS_LISTED_MAX: Final = 1000  # of Namespace.list at once
 
+# --- KV namespaces, as Cloudflare documents them ---------------------------------------------------------
+KV_KEY_BYTES_MAX: Final = 512
+KV_VALUE_BYTES_MAX: Final = 25 * MIB  # of one value, and of all that one call reads
+KV_METADATA_BYTES_MAX: Final = 1024  # as JSON
+KV_EXPIRATION_S_MIN: Final = 60  # from now
+KV_CACHE_TTL_S_MIN: Final = 30
+KV_LISTED_MAX: Final = 1000  # of list() at once
+KV_KEYS_AT_ONCE_MAX: Final = 100  # of get() with several keys
+
 # --- SQL (SQL-30, LIM-04, LIM-07) --------------------------------------------------------------------
 SQL_VALUE_BYTES_MAX: Final = 8 * MIB + 32  # documented 2 MB; workerd takes values of 8 MiB and a little
 SQL_STATEMENT_BYTES_MAX: Final = 100_000

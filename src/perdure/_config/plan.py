@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from perdure._config import exports, migrations
 from perdure._config.problem import Problem, did_you_mean, errors
 from perdure._config.project import Binding, Declared
-from perdure._config.record import Record
+from perdure._config.record import OWN_PREFIX, Record
 from perdure._config.state import ClassStates, Step
 
 
@@ -133,6 +133,13 @@ def _check_unique_keys(states: ClassStates, declared: Declared, defined: Collect
                 f'"{name}" and "{owners[kept.unique_key]}" would share the unique key "{kept.unique_key}"',
                 ("unique_keys", name),
                 help="each class needs a unique key of its own",
+            )
+        elif kept.unique_key.startswith(OWN_PREFIX):
+            states.refuse(
+                "config/reserved-unique-key",
+                f'"{name}" has the unique key "{kept.unique_key}"; those with "{OWN_PREFIX}" are Perdure\'s own',
+                ("unique_keys", name),
+                help="choose another",
             )
         owners[kept.unique_key] = name
     for name in declared.unique_keys:

@@ -15,6 +15,8 @@ from perdure._config.project import Storage
 from perdure.errors import DataFolderError
 
 RECORD_VERSION = 1
+OWN_PREFIX = "perdure:"
+"""Begins the unique keys of Perdure's own classes, and no other."""
 
 Mode = Literal["implicit", "migrations", "exports"]
 
@@ -37,6 +39,11 @@ class Record:
     tags: tuple[str, ...] = ()
     """Applied migrations, in order (MIG-03)."""
     classes: Mapping[str, RecordedClass] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
+    """
+    Classes of Perdure's own that keep something here, each of which is its own unique key. No configuration can
+    rename or delete them: what was bound once stays.
+    """
 
 
 def dumps(record: Record) -> bytes:
@@ -49,6 +56,7 @@ def dumps(record: Record) -> bytes:
             name: {"unique_key": kept.unique_key, "storage": kept.storage}
             for name, kept in sorted(record.classes.items())
         },
+        **({"own": list(record.own)} if record.own else {}),
     }
     return json.dumps(data, indent=2, ensure_ascii=False).encode() + b"\n"
 
@@ -68,6 +76,7 @@ def loads(data: bytes) -> Record:
                 _mode(value["mode"]),
                 tuple(str(tag) for tag in value["tags"]),
                 {str(name): _kept(kept) for name, kept in value["classes"].items()},
+                tuple(str(key) for key in value.get("own", ())),
             )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataFolderError(

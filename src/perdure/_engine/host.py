@@ -50,6 +50,7 @@ class Space:
         "host",
         "key",
         "lives",
+        "queue_limits",
         "rosters",
         "unique_key",
     )
@@ -62,6 +63,7 @@ class Space:
         cls: type,
         factory: Factory,
         has_sql: bool,
+        queue_limits: QueueLimits,
     ) -> None:
         self.host = host
         self.cls = cls  # whose annotations are looked at before there is an instance
@@ -70,6 +72,7 @@ class Space:
         self.key = ids.namespace_key(unique_key)
         self.factory = factory
         self.has_sql = has_sql  # False: declared as a key-value class, which keeps it portable
+        self.queue_limits = queue_limits
         self.lives: dict[bytes, Live] = {}
         self.rosters: dict[bytes, Roster] = {}  # of objects with sockets, in memory or not
         self.folder = namespace_folder(unique_key)
@@ -181,9 +184,12 @@ class Host:
         factory: Factory,
         *,
         has_sql: bool = True,
+        queue_limits: QueueLimits | None = None,
     ) -> Space:
-        """Add the namespace of a class, whose instances *factory* makes."""
-        space = self.spaces[class_name] = Space(self, class_name, unique_key, cls, factory, has_sql)
+        """Add the namespace of a class, whose instances *factory* makes; its objects may have limits of their own."""
+        space = self.spaces[class_name] = Space(
+            self, class_name, unique_key, cls, factory, has_sql, queue_limits or self.queue_limits
+        )
         return space
 
     def space_of(self, folder: str) -> Space | None:

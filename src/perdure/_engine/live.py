@@ -87,7 +87,7 @@ class Live:
         self.events: dict[Event, None] = {}  # in order: each run of a simulation is the same
         self.tasks: dict[Any, None] = {}
         self.alarm: AlarmRun | None = None  # the one whose handler runs
-        self.queue = EventQueue(host.queue_limits, host.clock)
+        self.queue = EventQueue(space.queue_limits, host.clock)
         self.overload_told_s = -limits.EVENT_WINDOW_S
         self.idle_since_s = 0.0
         self.in_idle_queue = False

@@ -1,0 +1,1 @@
+"""What bindings other than objects keep: durable objects of Perdure's own."""
