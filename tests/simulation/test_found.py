@@ -120,3 +120,26 @@ def test_a_stop_opens_no_store_again(monkeypatch):
         await asyncio.gather(call, return_exceptions=True)
 
     run_simulation(test, Counter)
+
+
+def test_a_start_that_has_no_space_for_the_catalog_takes_up_later_what_the_log_told():
+    """It failed, and left work for the thread of its journal, which met the next start."""
+
+    async def test(sim):
+        await sim.env.COUNTER.get_by_name("a").hit()
+        sim.disk.space_bytes = space
+        try:
+            await sim.crash(power=False)
+            started.append(space)
+        except DataFolderError:  # recovery itself had no space
+            await sim.until_idle()
+            assert not open_files(str(sim.folder))
+            return
+        sim.disk.space_bytes = None
+        await sim.advance(minutes=1)
+        assert [id.name for id in list_durable_object_ids(sim.env.COUNTER)] == ["a"]
+
+    started: list[int] = []
+    for space in range(0, 40_000, 2_000):
+        run_simulation(test, Counter)
+    assert 0 < len(started) < 20

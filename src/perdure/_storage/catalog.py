@@ -226,7 +226,11 @@ class Catalog:
             return True
         if self._is_closed or self._engine.journal.failed is not None:
             return False
-        store = self._store()
+        try:
+            store = self._store()
+        except StorageError:  # there is no space to make its file
+            self._soon(0)
+            return False
         if not whole and not store.is_durable:
             self._soon(0)
             return True  # it goes on when that is so, and a checkpoint has its moment between

@@ -340,10 +340,10 @@ class StorageEngine:
 
     async def close(self) -> None:
         """Confirm every commit, close every connection; the journal's records stay for the next start."""
-        for store in list(self._open.values()):
-            store.end_turn()
-        self.catalog.close()
         try:
+            for store in list(self._open.values()):
+                store.end_turn()
+            self.catalog.close()
             with suppress(StorageError):  # whom it concerns was told when it happened
                 await self.journal.flush()
             catalog = self._stores.get(CATALOG_KEY)
