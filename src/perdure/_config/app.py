@@ -6,6 +6,7 @@ machinery, are nothing to the reader.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -364,13 +365,14 @@ def _own_frames(error: BaseException, folder: pathlib.Path) -> list[traceback.Fr
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<") and not frame.filename.startswith(_OURS)
     ]
-    own = [frame for frame in frames if _is_own_file(pathlib.Path(frame.filename), folder)]
+    own = [frame for frame in frames if _is_own_file(frame.filename, folder)]
     return own or frames
 
 
-def _is_own_file(path: pathlib.Path, folder: pathlib.Path) -> bool:
+@functools.cache  # it asks the file system, for each imported module, and in a session of tests once a test
+def _is_own_file(file: str, folder: pathlib.Path) -> bool:
     try:
-        relative = path.resolve().relative_to(folder)
+        relative = pathlib.Path(file).resolve().relative_to(folder)
     except ValueError:
         return False
     return not {"site-packages", "dist-packages"} & set(relative.parts)
@@ -378,7 +380,7 @@ def _is_own_file(path: pathlib.Path, folder: pathlib.Path) -> bool:
 
 def _is_below(module: types.ModuleType | None, folder: pathlib.Path) -> bool:
     file = getattr(module, "__file__", None)
-    return isinstance(file, str) and _is_own_file(pathlib.Path(file), folder)
+    return isinstance(file, str) and _is_own_file(file, folder)
 
 
 def _modules_below(folder: pathlib.Path) -> tuple[str, ...]:
