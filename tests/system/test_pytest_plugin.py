@@ -318,6 +318,33 @@ async def test_one_seed(sim):
 """
 
 
+SIMULATED_APPLICATION = """
+from perdure.testing import simulated
+
+@simulated()
+async def test_the_application_above(sim):
+    assert await (await sim.fetch("/")).json() == {"n": 1}
+    await sim.env.COUNTER.get_by_name("a").set_alarm()
+
+@simulated(config="other.py")
+async def test_a_file_beside_the_test(sim):
+    assert list(sim.env) == ["OTHER"]
+"""
+
+
+def test_a_simulated_test_finds_its_application_as_the_fixture_does(session):
+    """The nearest above it, what its `config` names from its folder, or an option; `perdure_strict` is for it too."""
+    (session.folder / "tests").mkdir()
+    session.write("tests/test_sim.py", SIMULATED_APPLICATION)
+    session.write("tests/other.py", APP.replace("Counter(", "Other("))
+    assert session.run() == {"passed": 2}, session.text
+    options = "perdure_config = tests/other.py\nperdure_strict = true"
+    assert session.run(config=options) == {"failed": 1, "passed": 1}
+    assert "COUNTER" in session.text
+    assert session.run(config="perdure_strict = true") == {"failed": 1, "passed": 1}
+    assert "Counter(a) has an alarm at 2096-10-02T07:06:40+00:00 that has not run" in session.text
+
+
 def test_a_seed_that_fails_is_told_and_given_back_by_an_option(session):
     """No asyncio plugin is needed: the decorators make plain functions."""
     session.write("test_sim.py", SIMULATED)

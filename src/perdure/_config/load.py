@@ -216,6 +216,17 @@ def _find_config(folder: pathlib.Path, warnings: list[Problem]) -> pathlib.Path 
     return found[0] if found else None
 
 
+def nearest_application(folder: pathlib.Path, top: pathlib.Path | None = None) -> pathlib.Path:
+    """Return *folder*, or the nearest one above it that has a configuration or a main module; *top*, the last to look in, else."""
+    for candidate in (folder, *folder.parents):
+        has_main = any((candidate / name).is_file() for name in MAIN_NAMES)
+        if has_main or _find_config(candidate, []) is not None:
+            return candidate
+        if candidate == top:
+            break
+    return folder if top is None else top
+
+
 def _find_main(folder: pathlib.Path) -> pathlib.Path:
     for name in MAIN_NAMES:
         if (folder / name).is_file():

@@ -125,6 +125,11 @@ async def _or_reset(live: Live, run: Callable[[], Any]) -> Any:
 
 
 def _timed_out(live: Live) -> None:
+    live.abort(waited_too_long())
+
+
+def waited_too_long() -> ObjectReset:
+    """Return the error of a section that has not ended in time."""
     error = ObjectReset(WAITED_TOO_LONG)
     error.overloaded = True
-    live.abort(error)
+    return error

@@ -83,18 +83,24 @@ class VirtualClock:
 
     Args:
         start_s: the time of day at the loop's second 0, in seconds since the epoch.
+        loop: whose time it is, also in threads; None: that of the loop which runs when it is asked.
     """
 
     checked_after_s = math.inf
 
-    def __init__(self, start_s: float) -> None:
+    def __init__(self, start_s: float, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._start_s = start_s
+        self._given = loop
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._given or asyncio.get_running_loop()
 
     def monotonic_s(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._loop.time()
 
     def time_s(self) -> float:
-        return self._start_s + asyncio.get_running_loop().time()
+        return self._start_s + self._loop.time()
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_s, callback)
+        return self._loop.call_later(delay_s, callback)

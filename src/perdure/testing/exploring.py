@@ -1,7 +1,8 @@
 """Tests in a simulated world: with one seed, with many, and with a crash at every point. (cooperative)
 
 Each decorator makes a plain function of an `async def` one, so pytest, its asyncio plugins and unittest all run it. Its first
-parameter (after `self`) is the `Simulation`; the others are what they were: fixtures, parameters.
+parameter (after `self`) is the `Simulation`; the others are what they were: fixtures, parameters. A decorator without classes
+means the application nearest above the test, as the fixture `perdure` does; a `config` is found from the test's folder.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
+from perdure._config.load import nearest_application
 from perdure.testing.simulation import run_simulation
 
 SEED: Final = "PERDURE_SEED"
@@ -20,6 +24,10 @@ SEEDS: Final = "PERDURE_SEEDS"
 """… and `--perdure-seeds`: how many each test tries."""
 POINT: Final = "PERDURE_CRASH_AT"
 """Lets `crash_at_every_point` crash at one point alone, by its number."""
+CONFIG: Final = "PERDURE_TEST_CONFIG"
+"""The application under test, where a decorator names none: so pytest's `--perdure-config` gets here."""
+STRICT: Final = "PERDURE_TEST_STRICT"
+"""Set by pytest's `perdure_strict`: tests that leave something behind fail, unless they say otherwise."""
 
 Test = Callable[..., Awaitable[None]]
 Runs = Callable[[Callable[..., None]], None]
@@ -106,6 +114,14 @@ def _replayable(run: Callable[..., None], how: str, **options: Any) -> None:
 def _decorator(
     classes: tuple[type, ...], options: dict[str, Any], runs: Runs
 ) -> Callable[[Test], Callable[..., None]]:
+    wrong = next((thing for thing in classes if not isinstance(thing, type)), None)
+    if wrong is not None:
+        name = getattr(wrong, "__qualname__", repr(wrong))
+        raise TypeError(
+            f"the decorators of simulations take classes; got {name}: write @simulated(Counter), or @simulated() for the "
+            "application nearest above the test."
+        )
+
     def decorate(test: Test) -> Callable[..., None]:
         parameters = list(inspect.signature(test).parameters.values())
         has_self = bool(parameters) and parameters[0].name == "self"
@@ -115,15 +131,41 @@ def _decorator(
 
         @functools.wraps(test)
         def run_test(*args: Any, **arguments: Any) -> None:
+            __tracebackhide__ = True
+            given = {"strict": STRICT in os.environ, **options}
+            if not classes:
+                given["config"] = _application(test, options.get("config"))
+
             def run(**more: Any) -> None:
                 run_simulation(
-                    lambda sim: test(*args, **arguments, **{sim_name: sim}), *classes, **{**options, **more}
+                    lambda sim: test(*args, **arguments, **{sim_name: sim}), *classes, **{**given, **more}
                 )
 
-            runs(run)
+            try:
+                runs(run)
+            except BaseException as error:
+                error.__traceback__ = _from_test(error, test)
+                raise
 
         del run_test.__wrapped__  # else pytest looks at the coroutine function
         run_test.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return run_test
 
     return decorate
+
+
+def _application(test: Test, config: str | os.PathLike[str] | None) -> Path:
+    folder = Path(inspect.getfile(test)).parent
+    if config is not None:
+        return folder / config
+    named = os.environ.get(CONFIG)
+    return nearest_application(folder) if named is None else Path(named)
+
+
+def _from_test(error: BaseException, test: Test) -> TracebackType | None:
+    """Return the part of the traceback that begins in the test: above it are the loops that ran it, which say nothing."""
+    code = inspect.unwrap(test).__code__
+    begin = error.__traceback__
+    while begin is not None and begin.tb_frame.f_code is not code:
+        begin = begin.tb_next
+    return begin if begin is not None or isinstance(error, AssertionError) else error.__traceback__

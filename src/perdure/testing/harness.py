@@ -26,6 +26,7 @@ from perdure._base.observer import Observer
 from perdure._sockets.rules import DISCONNECTED
 from perdure._telemetry.log import LogObserver
 from perdure._web.headers import HeadersInit
+from perdure._web.response import make_response
 from perdure.context import Exports
 from perdure.durable_object import DurableObject, WorkerEntrypoint
 from perdure.entrypoint import ScheduledController, pack_response
@@ -38,7 +39,7 @@ from perdure.testing.leftovers import leftovers
 from perdure.testing.news import LogEntry, News
 from perdure.testing.outbound import Outbound
 from perdure.testing.unsynced import UnsyncedDisk
-from perdure.testing.websocket import WebSocketPeer, WebSocketRefused
+from perdure.testing.websocket import RECEIVE_S, WebSocketPeer, WebSocketRefused
 from perdure.web import Headers, Request, Response
 from perdure.websockets import take_end
 
@@ -67,6 +68,9 @@ class Perdure:
         folder: where it keeps its data.
     """
 
+    _receive_s: float | None = RECEIVE_S
+    """How long a test waits for what the application says to it over a WebSocket."""
+
     def __init__(
         self,
         make: Callable[..., Runtime],
@@ -75,7 +79,7 @@ class Perdure:
         strict: bool = False,
         keep_in: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.outbound = Outbound()
+        self.outbound = Outbound(receive_s=self._receive_s)
         self.folder: Path | None = None
         self._make = make
         self._data = data
@@ -285,7 +289,7 @@ class Perdure:
         if end is None:
             raise WebSocketRefused(where, response)
         protocol = response.headers.get("sec-websocket-protocol") or ""
-        peer = WebSocketPeer(protocol=protocol, answers_close=answers_close)
+        peer = WebSocketPeer(protocol=protocol, receive_s=self._receive_s, answers_close=answers_close)
         peer.take_place_of(end)
         self._peers.append(peer)
         return peer
@@ -478,5 +482,10 @@ def _request(url: str, method: str | None, json: Any, body: Any, headers: Header
 
 
 async def _serve(runtime: Runtime, request: Request) -> Response:
-    """Let the worker answer, as a server does in the request's own task."""
-    return pack_response(await runtime.handle(request))
+    """Let the worker answer, as a server does in the request's own task; who asks for the head gets no body."""
+    response = await runtime.handle(request)
+    body = response.body
+    if request.method == "HEAD" and body is not None:
+        await body.aclose()
+        response = make_response(response.status, response.headers, None, response.status_text)
+    return pack_response(response)

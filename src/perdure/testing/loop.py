@@ -49,6 +49,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     Attributes:
         is_held: time does not jump; it moves in `advance` alone.
         slow_s: up to so long, by chance, work for threads takes in virtual time.
+        on_jump: called when time has moved on.
     """
 
     # Names of asyncio's own base class, the same from Python 3.11 to 3.14.
@@ -75,6 +76,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Of each task that has been ready, for reports."""
         self.is_held = False
         self.slow_s = 0.0
+        self.on_jump: Callable[[], None] = _nothing
         self.task_numbers = count(1)
         self._timer_numbers = count(1)
         self.set_task_factory(_make_task)
@@ -213,6 +215,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                 )
             )
         self._now_s = max(self._now_s, due_s)
+        self.on_jump()
 
     # --- what others would give to threads ------------------------------------------------------------
 
@@ -299,6 +302,10 @@ class _Task(asyncio.Task[Any]):
 
     def __hash__(self) -> int:
         return self._number
+
+
+def _nothing() -> None:
+    """Hear of a jump that is nobody's business."""
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:

@@ -52,11 +52,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and pass seeds on to the decorators, which work without pytest too."""
+    """Register the marker, and pass on to the decorators what is for them: they work without pytest too."""
     config.addinivalue_line("markers", MARKER)
-    for option in ("perdure_seed", "perdure_seeds"):
-        if config.getoption(option) is not None:
-            os.environ[option.upper()] = config.getoption(option)
+    given = {
+        "PERDURE_SEED": config.getoption("perdure_seed"),
+        "PERDURE_SEEDS": config.getoption("perdure_seeds"),
+        "PERDURE_TEST_CONFIG": _named(config),
+        "PERDURE_TEST_STRICT": config.getini("perdure_strict") or None,
+    }
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
 
 
 @pytest.fixture
@@ -154,17 +158,15 @@ def _settings(item: pytest.Item) -> dict[str, Any]:
 
 def _config(item: pytest.Item) -> Path:
     """Return what the option or pytest's configuration names, else the application nearest above the test's file."""
-    from perdure._config.load import CONFIG_NAMES, MAIN_NAMES
+    from perdure._config.load import nearest_application
 
-    config = item.config
+    named = _named(item.config)
+    return nearest_application(item.path.parent, item.config.rootpath) if named is None else named
+
+
+def _named(config: pytest.Config) -> Path | None:
+    """Return the application that the option names, or pytest's configuration."""
     option, configured = config.getoption("perdure_config"), config.getini("perdure_config")
     if option:
         return Path(config.invocation_params.dir, option)
-    if configured:
-        return Path(config.rootpath, configured)
-    for folder in item.path.parents:
-        if any((folder / name).exists() for name in (*CONFIG_NAMES, *MAIN_NAMES)):
-            return folder
-        if folder == config.rootpath:
-            break
-    return config.rootpath
+    return Path(config.rootpath, configured) if configured else None

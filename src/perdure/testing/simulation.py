@@ -20,13 +20,15 @@ from typing import Any, Final, Self, TypeVar
 from perdure._base import limits
 from perdure._base.limits import MIB
 from perdure._base.observer import Observer
-from perdure.errors import Disconnected
+from perdure._engine import sections
+from perdure.errors import Disconnected, ObjectReset
 from perdure.runtime import Runtime
 from perdure.testing.clock import VirtualClock
 from perdure.testing.disk import SimulatedDisk
 from perdure.testing.faults import Faults, watching
 from perdure.testing.harness import KILLED, Perdure, maker, memory_folder
 from perdure.testing.loop import SimulatedLoop, simulate
+from perdure.testing.waiting import describe
 
 T = TypeVar("T")
 
@@ -45,7 +47,7 @@ class Simulation(Perdure):
         folder: where each life has a folder of its own.
         seed: what decides everything that chance decides.
         start: the time of day at which it begins.
-        classes, config, vars, options: as of `perdure.testing.runtime`.
+        classes, config, vars, strict, options: as of `perdure.testing.runtime`.
 
     Attributes:
         seed: the same.
@@ -55,6 +57,10 @@ class Simulation(Perdure):
         crashes: how many there were.
     """
 
+    _receive_s = (
+        None  # virtual time passes at once: what never comes is a deadlock, which is told with all tasks
+    )
+
     def __init__(
         self,
         folder: str,
@@ -63,14 +69,15 @@ class Simulation(Perdure):
         start: datetime = START,
         config: str | os.PathLike[str] | None = None,
         vars: Mapping[str, Any] | None = None,
+        strict: bool = False,
         **options: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimulatedLoop), "a simulation needs a simulated loop: run_simulation()"
         self._app = (classes, config, vars)
         self._options = {"journal_bytes": _JOURNAL_BYTES, **options}
-        self.clock = VirtualClock(start.timestamp())
-        super().__init__(self._maker())
+        self.clock = VirtualClock(start.timestamp(), loop)
+        super().__init__(self._maker(), strict=strict)
         self.seed = seed
         self.loop = loop
         self.chance = random.Random(f"{seed} power")  # noqa: S311
@@ -133,6 +140,10 @@ class Simulation(Perdure):
 
     def _has_crashed(self) -> bool:
         return self._left is not None
+
+    async def leftovers(self) -> list[str]:
+        """See `Perdure.leftovers`; a process that has crashed leaves nothing behind."""
+        return [] if self._has_crashed() else await super().leftovers()
 
     # --- accidents ------------------------------------------------------------------------------------
 
@@ -228,7 +239,7 @@ def run_simulation(
         start: the time of day at which the simulation begins.
         crash_at: lose power at this point of those reached by the test, counted from 0.
         points: the names of the points that are reached are added to it.
-        classes, options: as of `perdure.testing.runtime`, also `config` and `vars`.
+        classes, options: as of `perdure.testing.runtime`, also `config`, `vars` and `strict`.
     """
 
     async def run() -> T:
@@ -253,32 +264,73 @@ async def simulation(
 ) -> AsyncIterator[Simulation]:
     """Give a simulation that has started, on the simulated loop that runs; see `run_simulation`."""
     sim = Simulation(folder, *classes, seed=seed, **options)
-    with seeded(seed, sim.clock), watching(sim.faults.reach):
-        await sim.start()
-        sim.faults.begin(crash_at)
-        sim.disk.on_point = sim.faults.reach
-        try:
-            yield sim
-        finally:
-            sim.faults.end()
-            if points is not None:
-                points.extend(sim.faults.reached)
-            await sim.stop()
+    with seeded(seed), virtual(sim.clock, sim.loop), watching(sim.faults.reach), telling(sim.loop):
+        async with sim:
+            sim.faults.begin(crash_at)
+            sim.disk.on_point = sim.faults.reach
+            try:
+                yield sim
+            finally:
+                sim.faults.end()
+                if points is not None:
+                    points.extend(sim.faults.reached)
 
 
 @contextmanager
-def seeded(seed: object, clock: VirtualClock) -> Iterator[None]:
-    """Let `random`, `os.urandom` and `time.time` be those of a run."""
+def seeded(seed: object) -> Iterator[None]:
+    """Let `random` and `os.urandom`, and with it `uuid4`, be those of a run."""
     bytes_ = random.Random(f"{seed} bytes")  # noqa: S311
     state = random.getstate()
     random.seed(f"{seed} random")
+    with replaced(os, "urandom", bytes_.randbytes):
+        try:
+            yield
+        finally:
+            random.setstate(state)
+
+
+@contextmanager
+def virtual(clock: VirtualClock, loop: SimulatedLoop) -> Iterator[None]:
+    """
+    Let `time.time` be that of *clock*, and `datetime.now` too where time-machine is installed.
+
+    `datetime` asks the machine from within C, and cannot be told otherwise from Python.
+    """
     with ExitStack() as stack:
-        stack.callback(random.setstate, state)
-        for module, name, replacement in (
-            (os, "urandom", bytes_.randbytes),
-            (time, "time", clock.time_s),
-            (time, "time_ns", lambda: int(clock.time_s() * 1e9)),
-        ):
-            stack.callback(setattr, module, name, getattr(module, name))
-            setattr(module, name, replacement)
+        with suppress(ModuleNotFoundError):
+            import time_machine
+
+            traveller = stack.enter_context(time_machine.travel(clock.time_s(), tick=False))
+            loop.on_jump = lambda: traveller.move_to(clock.time_s())
+        stack.enter_context(replaced(time, "time", clock.time_s))
+        stack.enter_context(replaced(time, "time_ns", lambda: int(clock.time_s() * 1e9)))
         yield
+
+
+@contextmanager
+def telling(loop: SimulatedLoop) -> Iterator[None]:
+    """
+    Let the error of a critical section that never ended tell every task, its stack and who holds which gate.
+
+    It has a time limit, so what waits for each other there is no deadlock of the loop.
+    """
+    real = sections.waited_too_long
+
+    def waited_too_long() -> ObjectReset:
+        error = real()
+        error.add_note(describe(loop, "who waited for what"))
+        return error
+
+    with replaced(sections, "waited_too_long", waited_too_long):
+        yield
+
+
+@contextmanager
+def replaced(module: Any, name: str, replacement: Any) -> Iterator[None]:
+    """Let the module have *replacement* under *name* meanwhile."""
+    real = getattr(module, name)
+    setattr(module, name, replacement)
+    try:
+        yield
+    finally:
+        setattr(module, name, real)

@@ -13,8 +13,14 @@ from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
 from typing import Any, ClassVar, TypeVar
 
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+try:
+    from hypothesis import strategies as st
+    from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "DurableObjectStateMachine needs Hypothesis: install it with  pip install 'perdure[testing]'",
+        name=error.name,
+    ) from error
 
 from perdure.errors import PerdureError
 from perdure.testing.harness import memory_folder

@@ -183,6 +183,19 @@ async def test_what_the_worker_raises_reaches_the_test():
             await app.fetch("/fail")
 
 
+async def test_the_answer_to_head_has_no_body():
+    """As over HTTP, whatever the worker returns."""
+
+    class Page(WorkerEntrypoint):
+        async def fetch(self, request: Any) -> Response:
+            return Response("the page", status=201, headers={"x-kind": "page"})
+
+    async with testing.runtime(Page) as app:
+        response = await app.fetch("/", method="HEAD")
+        assert (response.status, response.headers.get("x-kind"), response.body) == (201, "page", None)
+        assert await response.text() == ""
+
+
 async def test_a_redirect_is_not_followed_and_a_stream_can_be_read():
     async with an_app() as app:
         response = await app.fetch("/away")

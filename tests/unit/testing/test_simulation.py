@@ -11,15 +11,17 @@ import sys
 import time
 import unittest
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from perdure import DurableObject, Response, WebSocketPair, WorkerEntrypoint
 from perdure._storage.journal.writer import Writer
-from perdure.errors import Disconnected, StorageFailed
+from perdure.errors import Disconnected, ObjectReset, StorageFailed
 from perdure.testing.exploring import POINT, SEED, SEEDS, crash_at_every_point, explore, simulated
 from perdure.testing.faults import _PLACES, POINTS
+from perdure.testing.loop import Deadlock
 from perdure.testing.simulation import START, run_simulation
 
 ORDER: list[str] = []
@@ -53,6 +55,14 @@ class Counter(DurableObject):
         ORDER.append(f"{self.ctx.id.name}{number}")
         await asyncio.sleep(0)
         ORDER.append(f"{self.ctx.id.name}{number}")
+
+
+class Twin(DurableObject):
+    async def ask(self, other):
+        await self.ctx.block_concurrency_while(lambda: self.env.TWIN.get_by_name(other).ask(self.ctx.id.name))
+
+    async def now(self):
+        return datetime.now(UTC), await asyncio.to_thread(time.time)
 
 
 def counter(sim, name="a"):
@@ -101,6 +111,27 @@ def test_the_time_of_day_and_chance_are_the_machines_again_afterwards():
 
 async def nothing(sim):
     pass
+
+
+@simulated(Twin)
+async def test_what_asks_the_machine_for_the_time_is_told_the_virtual_one(sim):
+    """`datetime.now()` in objects and tests, with time-machine installed; `time.time()` in threads too."""
+    await sim.advance(days=30)
+    before = sim.now
+    told, in_a_thread = await sim.env.TWIN.get_by_name("a").now()
+    assert before <= told <= datetime.fromtimestamp(in_a_thread, UTC) <= sim.now == datetime.now(UTC)
+
+
+def test_without_time_machine_simulations_run_as_well(monkeypatch):
+    """Then `time.time()` is virtual, and `datetime.now()` is not."""
+
+    async def test(sim):
+        return time.time(), datetime.now(UTC)
+
+    monkeypatch.setitem(sys.modules, "time_machine", None)
+    told, now = run_simulation(test, Counter)
+    assert told == START.timestamp()
+    assert now != START
 
 
 # --- the same seed, the same run -------------------------------------------------------------------------
@@ -229,6 +260,17 @@ async def test_a_socket_sleeps_with_its_object_and_its_connection_may_drop(sim):
     socket.drop()
     await sim.until_idle()
     assert await sim.env.ROOM.get_by_name("a").closed() == (1006, False)
+
+
+@simulated(Room, Default)
+async def test_a_client_waits_as_long_as_virtual_time_passes(sim):
+    """A disk may be slow for minutes; a message that never comes is a deadlock, which tells everything."""
+    socket = await sim.websocket("/")
+    waiting = asyncio.ensure_future(socket.receive())
+    await sim.advance(hours=1)
+    assert not waiting.done()
+    await socket.send("hello")
+    assert await waiting == "hello back"
 
 
 class Renamed(Counter):
@@ -433,7 +475,7 @@ def test_how_many_seeds_are_tried_can_be_set_from_outside(monkeypatch):
 
     RUN.clear()
     monkeypatch.setenv(SEEDS, "3")
-    explore(seeds=50)(test)()
+    explore(Counter, seeds=50)(test)()
     assert RUN == [0, 1, 2]
 
 
@@ -451,6 +493,56 @@ def test_a_test_without_a_simulation_is_refused():
 
     with pytest.raises(TypeError, match="first parameter, `sim`"):
         simulated()(test)
+
+
+def test_a_decorator_that_is_not_called_says_how_it_is_written():
+    with pytest.raises(TypeError, match=r"got racing: write @simulated\(Counter\), or @simulated\(\)"):
+        simulated(racing)
+
+
+@pytest.mark.parametrize("decorator", [simulated, explore, crash_at_every_point])
+def test_a_strict_simulation_fails_the_test_that_leaves_something(decorator):
+    """An alarm that has not run; one that has run, and a crash at any point, leave nothing."""
+
+    async def leaves_an_alarm(sim):
+        await counter(sim).daily()
+
+    async def leaves_nothing(sim):
+        with suppress(Disconnected):
+            await counter(sim).hit()
+
+    with pytest.raises(AssertionError, match=r"Counter\(a\) has an alarm at 2030-01-02T00:00:00"):
+        decorator(Counter, strict=True)(leaves_an_alarm)()
+    decorator(Counter, strict=True)(leaves_nothing)()
+
+
+def test_what_a_test_raises_begins_in_the_test():
+    """The loops that ran it are nothing to its reader; of a deadlock the text says where everybody waits."""
+
+    async def fails(sim):
+        raise ValueError("told to")
+
+    async def waits(sim):
+        await counter(sim).wait()
+
+    for test, error in ((fails, ValueError), (waits, Deadlock)):
+        with pytest.raises(error) as told:
+            simulated(Counter)(test)()
+        ran = [entry.name for entry in told.traceback if "asyncio" in str(entry.path) or entry.name == "run"]
+        assert ran == []
+
+
+def test_a_section_that_never_ends_tells_who_waits_for_what():
+    """Two objects that call each other from critical sections are reset after 30 seconds: no deadlock of the loop."""
+
+    async def test(sim):
+        await sim.env.TWIN.get_by_name("a").ask("b")
+
+    with pytest.raises(ObjectReset, match="waited for too long") as told:
+        run_simulation(test, Twin)
+    [note] = told.value.__notes__
+    assert "in Twin(a), waits for the input gate:" in note
+    assert "Twin(a): its input gate is held by a critical section of Task-" in note
 
 
 class TestWithUnittest(unittest.TestCase):

@@ -11,7 +11,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from perdure import DurableObject
+from perdure import DurableObject, testing
 from perdure.errors import ObjectReset
 from perdure.testing import DurableObjectStateMachine
 
@@ -184,6 +184,16 @@ def test_a_machine_that_lacks_something_says_what():
 
     with pytest.raises(TypeError, match="Half has no state"):
         Half()
+
+
+def test_without_hypothesis_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "perdure.testing.state_machine")
+    monkeypatch.delattr(testing, "DurableObjectStateMachine")
+    with pytest.raises(
+        ModuleNotFoundError, match=r"needs Hypothesis: install it with  pip install 'perdure\[testing\]'"
+    ):
+        testing.DurableObjectStateMachine  # noqa: B018 - it is loaded at first use
 
 
 def test_hypothesis_is_imported_for_it_alone():
