@@ -68,6 +68,11 @@ class Call(asyncio.Future[Any]):
             self._steps.close()
 
 
+def is_awaitable(result: Any) -> bool:
+    """Tell whether *result* can be awaited: at once for what most methods return."""
+    return result.__class__ not in _PLAIN and inspect.isawaitable(result)
+
+
 async def finish(result: Any) -> Any:
     """Await *result* if it can be."""
     if inspect.isawaitable(result):

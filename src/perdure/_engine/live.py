@@ -188,9 +188,7 @@ class Live:
         if self.broken is None and event.is_over:
             return
         if self.broken is None:
-            answer = mark(for_caller(error, self.host.registry), remote=True, durable_object_id=self.id.hex())
-            if self.host.debug:
-                add_trace(answer, error, f"{self.label}.{event.method}()")
+            answer = self.failure(error, event.method)
             self.host.observer.event_failed(self, event, error)
             store = self._store
             if store is not None:
@@ -358,6 +356,15 @@ class Live:
     @property
     def is_gone(self) -> bool:
         return self.broken is not None
+
+    has_no_gates = False
+
+    def failure(self, error: BaseException, method: str) -> BaseException:
+        """Return what a caller gets for *error*, which code of the object raised in *method*."""
+        answer = mark(for_caller(error, self.host.registry), remote=True, durable_object_id=self.id.hex())
+        if self.host.debug:
+            add_trace(answer, error, f"{self.label}.{method}()")
+        return answer
 
     def start_call(
         self, future: Call, method: str, run: Callable[[], Any], size_bytes: int, context: Context

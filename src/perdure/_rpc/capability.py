@@ -41,6 +41,10 @@ class Capability(ABC):
             DataCloneError: an argument can neither be copied nor passed by reference.
         """
 
+    def call_now(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
+        """Call likewise, in a step of the loop in which no other code runs: what needs no task is run within it."""
+        return self.call(path, args, kwargs)
+
     @abstractmethod
     def get(self, path: Path) -> RpcPromise:
         """Read what is at *path* (RPC-05)."""

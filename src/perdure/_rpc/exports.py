@@ -15,6 +15,7 @@ from perdure._rpc.capnweb.text import ProtocolError
 from perdure._rpc.imports import MAIN, TOO_MANY
 from perdure._rpc.pipes import Pipe, PipeEnd
 from perdure._rpc.promise import PromiseCapability, RpcPromise
+from perdure._rpc.stub import Stub
 from perdure.errors import PerdureError
 
 NO_ENTRY: Final = "no such entry on exports table: {id}"
@@ -41,6 +42,7 @@ class Export:
     """
 
     __slots__ = (
+        "_callee",
         "_is_over",
         "_waiting",
         "capability",
@@ -62,6 +64,7 @@ class Export:
         self.is_stream = False
         self.size = 0
         self.pipe: Pipe | None = None
+        self._callee: Capability | None = None
         self._waiting = 0  # calls to it whose arguments are not there yet
         self._is_over = False
 
@@ -71,6 +74,15 @@ class Export:
             return self.capability
         assert self.promise is not None, "an entry has one or the other"
         return self.promise._pipeline or ResultCapability(self.promise)
+
+    def callee(self) -> Capability:
+        """Return what calls to it go to: for a result that is there, and a stub, what that leads to."""
+        if self._callee is None:
+            promise = self.promise
+            if promise is None or not promise._is_there() or not isinstance(promise.result(), Stub):
+                return self.target()
+            self._callee = promise.result()._capability
+        return self._callee
 
     def hold(self) -> None:
         """Keep it although the peer may let go: a call to it waits for its arguments."""

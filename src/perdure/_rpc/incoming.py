@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from perdure._base.current import nobody_runs
 from perdure._rpc import pipes
 from perdure._rpc.capability import Capability, Path
 from perdure._rpc.capnweb.decode import Decoded
@@ -25,10 +26,12 @@ REUSED: Final = "The peer sent a promise under an id that is in use: {id}"
 class Incoming:
     """Makes what the messages of one session bring (`Importer`)."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_is_calling", "_session", "_unbegun")
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._is_calling = False  # a call is being run within this step
+        self._unbegun = 0  # calls that have still to begin
 
     # --- of ours --------------------------------------------------------------------------------------
 
@@ -49,11 +52,11 @@ class Incoming:
 
     def call(self, export: Export, path: Path, args: Decoded | None) -> RpcPromise:
         """Call what is at *path* of *export*, or read it if there are no arguments."""
-        target = export.target()
         if args is None:
-            return target.get(path)
+            return export.target().get(path)
+        target = export.callee()
         if not args.slots:
-            return _call(target, path, args)
+            return self._call(target, path, args)
         promise = RpcPromise(loop=self._session.loop)
         export.hold()
 
@@ -62,11 +65,40 @@ class Incoming:
                 args.let_go()
                 settle(promise, None, error)
             else:
-                _call(target, path, args).add_done_callback(partial(follow, promise))
+                self._call(target, path, args).add_done_callback(partial(follow, promise))
             export.unhold()
 
         fill(args.slots, go_on)
         return promise
+
+    def _call(self, target: Capability, path: Path, args: Decoded) -> RpcPromise:
+        """Call *target*: within this step, if no call before it has still to begin and no other code runs."""
+        loop = self._session.loop
+        is_at_once = not self._unbegun and not self._is_calling and nobody_runs(loop)
+        try:
+            positional, kwargs = args.arguments()
+            if is_at_once:
+                self._is_calling = True
+                promise = target.call_now(path, tuple(positional), kwargs)
+            else:
+                promise = target.call(path, tuple(positional), kwargs)
+        except Exception as error:
+            promise = failed(error)
+        finally:
+            if is_at_once:
+                self._is_calling = False
+            args.let_go()  # the callee has handles of its own, for as long as the call is under way
+        if not promise.done():
+            self._unbegun += 1
+            if self._unbegun == 1:
+                loop.call_soon(self._begun, 1)
+        return promise
+
+    def _begun(self, count: int) -> None:
+        """Count out so many calls: this step of the loop comes after the first one of their tasks."""
+        self._unbegun -= count
+        if self._unbegun:
+            self._session.loop.call_soon(self._begun, self._unbegun)
 
     def value(self, decoded: Decoded) -> RpcPromise:
         """Return a promise of a value whose parts may not be there yet."""
@@ -130,13 +162,3 @@ class Incoming:
         promise = RpcPromise(loop=self._session.loop)
         pipes.collect(content, type, promise)
         return promise
-
-
-def _call(target: Capability, path: Path, args: Decoded) -> RpcPromise:
-    try:
-        positional, kwargs = args.arguments()
-        return target.call(path, tuple(positional), kwargs)
-    except Exception as error:
-        return failed(error)
-    finally:
-        args.let_go()  # the callee has handles of its own, for as long as the call is under way

@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final
 
-from perdure._base.awaitables import invoke
+from perdure._base.awaitables import invoke, is_awaitable
 from perdure._base.current import OTHER_THREAD, current
 from perdure._base.registry import Registry
 from perdure._base.values import copy_call
@@ -34,7 +34,7 @@ class Export:
 
     Attributes:
         handles: how many there are; below one it is over.
-        context: where it was handed out; its code runs in a copy.
+        context: where it was handed out; each call runs in a copy, as none can be entered twice.
     """
 
     __slots__ = ("_lent", "context", "handles", "owner", "target")
@@ -52,6 +52,61 @@ class Export:
         """Let the target go although somebody has handles: none of its code runs any more."""
         self.target = None
 
+    def may_run_now(self) -> bool:
+        """Whether the target's code may run in this step of the loop, outside of a task."""
+        owner = self.owner
+        return owner.has_no_gates and not owner.is_gone and asyncio._get_running_loop() is owner.loop
+
+    def start(
+        self,
+        path: Path,
+        use: Callable[[], Any],
+        size: int,
+        arguments: Arguments | None,
+        context: Context | None = None,
+    ) -> RpcPromise:
+        """
+        Let the owner run *use*, whose result may be awaitable, and return the outcome.
+
+        Args:
+            path: what is called or read, for people.
+            size: of the arguments.
+            arguments: gives back what was lent with them.
+            context: of the code; None: a new one.
+        """
+        owner = self.owner
+        if asyncio._get_running_loop() is not owner.loop:
+            raise RuntimeError(OTHER_THREAD.format(what=self.describe()))
+        if owner.is_gone:
+            return failed(PerdureError(GONE))
+        promise = RpcPromise(loop=owner.loop)
+        under_way = LocalCapability(self)  # the target is held until the call is over, or can never begin
+
+        async def run() -> Any:
+            try:
+                return result_for(await invoke(use), owner.registry)
+            finally:
+                if arguments is not None:
+                    arguments.give_back()
+                under_way.dispose()
+
+        begin = partial(
+            owner.start_call, promise, self.label(path), run, size, context or self.context.copy()
+        )
+        if current.get() is None:
+            begin()
+        else:
+            leave(begin, promise)
+        return promise
+
+    def label(self, path: Path) -> str:
+        """What is at *path*, for logs and errors."""
+        return ".".join([type(self.target).__qualname__, *map(str, path)])
+
+    def describe(self) -> str:
+        """What the target is, for people."""
+        return getattr(self.target, "__qualname__", None) or type(self.target).__qualname__
+
     def release(self, watchers: Iterable[OnBroken] | None = None) -> None:
         """Count out one handle, and forget who would have been told through it that the owner is gone."""
         for watcher in watchers or ():
@@ -63,7 +118,7 @@ class Export:
         self.target = None
         owner.forget(self._lose)
         if isinstance(target, RpcTarget) and callable(end := getattr(target, "dispose", None)):
-            owner.start_disposer(f"{type(target).__qualname__}.dispose", end, self.context)
+            owner.start_disposer(f"{type(target).__qualname__}.dispose", end, self.context.copy())
         owner.let_go(lent=self._lent)
 
 
@@ -86,41 +141,37 @@ class LocalCapability(Capability):
         )
         check_size(size)
         target = export.target
-        return self._send(path, lambda: call_path(target, path, args, kwargs), size, arguments)
+        return export.start(path, lambda: call_path(target, path, args, kwargs), size, arguments)
+
+    def call_now(self, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcPromise:
+        export = self._export
+        if export is None or not export.may_run_now():
+            return self.call(path, args, kwargs)
+        owner = export.owner
+        args, kwargs, size, arguments = copy_call(args, kwargs, registry=owner.registry, lend=Arguments)
+        check_size(size)
+        context = export.context.copy()
+        promise = RpcPromise(loop=owner.loop)
+        export.handles += 1  # the target is held until the call is over
+        try:
+            result = context.run(call_path, export.target, path, args, kwargs)
+            if is_awaitable(result):
+                return export.start(path, lambda: result, size, arguments, context)
+            promise.set_result(context.run(result_for, result, owner.registry))
+        except BaseException as error:  # SystemExit and its like would stop the whole loop
+            promise.set_exception(owner.failure(error, export.label(path)))
+        finally:
+            export.release()
+        if arguments is not None:
+            arguments.give_back()
+        return promise
 
     def get(self, path: Path) -> RpcPromise:
         export = self._export
         if export is None:
             return failed(PerdureError(DISPOSED))
         target = export.target
-        return self._send(path, lambda: read_path(target, path), 0, None)
-
-    def _send(self, path: Path, use: Callable[[], Any], size: int, arguments: Arguments | None) -> RpcPromise:
-        export = self._export
-        assert export is not None, "the caller has looked"
-        owner = export.owner
-        if asyncio._get_running_loop() is not owner.loop:
-            raise RuntimeError(OTHER_THREAD.format(what=self.describe()))
-        if owner.is_gone:
-            return failed(PerdureError(GONE))
-        promise = RpcPromise(loop=owner.loop)
-        under_way = LocalCapability(export)  # the target is held until the call is over, or can never begin
-
-        async def run() -> Any:
-            try:
-                return result_for(await invoke(use), owner.registry)
-            finally:
-                if arguments is not None:
-                    arguments.give_back()
-                under_way.dispose()
-
-        method = ".".join([type(export.target).__qualname__, *map(str, path)])
-        context = export.context
-        if current.get() is None:
-            owner.start_call(promise, method, run, size, context)
-        else:
-            leave(lambda: owner.start_call(promise, method, run, size, context), promise)
-        return promise
+        return export.start(path, lambda: read_path(target, path), 0, None)
 
     def dup(self) -> Capability:
         return self if self._export is None else LocalCapability(self._export)
@@ -143,10 +194,7 @@ class LocalCapability(Capability):
         return self._export is not None and self._export.owner is owner
 
     def describe(self) -> str:
-        if self._export is None:
-            return "what was disposed"
-        target = self._export.target
-        return getattr(target, "__qualname__", None) or type(target).__qualname__
+        return "what was disposed" if self._export is None else self._export.describe()
 
     def __del__(self) -> None:
         export = self._export

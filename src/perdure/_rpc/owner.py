@@ -39,6 +39,10 @@ class Owner(Protocol):
     def is_gone(self) -> bool:
         """Whether no code of it runs any more."""
 
+    @property
+    def has_no_gates(self) -> bool:
+        """Whether its code may run in any step of the loop: it is of no object."""
+
     def start_call(
         self, future: Call, method: str, run: Callable[[], Awaitable[Any]], size_bytes: int, context: Context
     ) -> None:
@@ -50,8 +54,11 @@ class Owner(Protocol):
             method: for logs and errors.
             run: calls the code; its result is what the caller gets, as it is.
             size_bytes: of the arguments.
-            context: where the target was handed out.
+            context: in which the code runs, if it is of no object; this call's alone.
         """
+
+    def failure(self, error: BaseException, method: str) -> BaseException:
+        """Return what the caller gets for *error*, which *method* raised."""
 
     def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
         """Run *run*, which nobody awaits; what it raises is logged."""
@@ -111,6 +118,7 @@ class LoopOwner:
 
     __slots__ = ("loop", "registry")
     is_gone = False
+    has_no_gates = True
 
     def __init__(self, registry: Registry | None) -> None:
         loop = asyncio._get_running_loop()
@@ -123,6 +131,9 @@ class LoopOwner:
         self, future: Call, method: str, run: Callable[[], Awaitable[Any]], size_bytes: int, context: Context
     ) -> None:
         start(settle(future, run, self.registry), self.loop, context)
+
+    def failure(self, error: BaseException, method: str) -> BaseException:
+        return failure_of(error, self.registry)
 
     def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
         start(_dispose(method, run), self.loop, context)
@@ -149,6 +160,7 @@ class Invocation:
     """
 
     __slots__ = ("_calls", "_debug", "_holds", "_watchers", "is_gone", "loop", "registry")
+    has_no_gates = True
 
     def __init__(self, registry: Registry | None, *, debug: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
@@ -172,6 +184,9 @@ class Invocation:
             await settle(future, run, self.registry, f"{method}()" if self._debug else "")
         finally:
             self._calls.pop(future, None)  # not in a callback of the task, which is a step of the loop
+
+    def failure(self, error: BaseException, method: str) -> BaseException:
+        return failure_of(error, self.registry, f"{method}()" if self._debug else "")
 
     def start_disposer(self, method: str, run: Callable[[], Any], context: Context) -> None:
         if not self.is_gone:
@@ -242,9 +257,8 @@ def start(coro: Any, loop: asyncio.AbstractEventLoop, context: Context) -> async
 
 
 def task_of(coro: Any, loop: asyncio.AbstractEventLoop, context: Context) -> asyncio.Task[None]:
-    """Start a task of code outside of objects, which the caller keeps."""
-    # A context that some code is running in cannot be entered again: each task has a copy.
-    return asyncio.Task(coro, loop=loop, context=context.copy())
+    """Start a task of code outside of objects, which the caller keeps; no other code runs in *context*."""
+    return asyncio.Task(coro, loop=loop, context=context)
 
 
 async def settle(
@@ -255,13 +269,18 @@ async def settle(
         result = await run()
     except BaseException as error:  # SystemExit and its like would stop the whole loop
         if not future.done():
-            answer = mark(for_caller(error, registry), remote=True)
-            if where:
-                add_trace(answer, error, where)
-            future.set_exception(answer)
+            future.set_exception(failure_of(error, registry, where))
     else:
         if not future.done():
             future.set_result(result)
+
+
+def failure_of(error: BaseException, registry: Registry | None, where: str = "") -> BaseException:
+    """Return what the caller gets for *error*, which code outside of objects raised; it notes *where*, if given."""
+    answer = mark(for_caller(error, registry), remote=True)
+    if where:
+        add_trace(answer, error, where)
+    return answer
 
 
 async def _dispose(method: str, run: Callable[[], Any]) -> None:

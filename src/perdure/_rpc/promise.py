@@ -50,6 +50,11 @@ class RpcPromise(Call):
 
         *path*: where in the result is all that it uses.
         """
+        if self._is_there():
+            try:
+                return use(self.result())
+            except Exception as failure:
+                return failed(mark(for_caller(failure), remote=True))
         outcome = RpcPromise(loop=self.get_loop())
         if self._waiting is not None:
             self._waiting.append((use, outcome, path))
@@ -59,6 +64,10 @@ class RpcPromise(Call):
             self._waiting = [(use, outcome, path)]
             self.add_done_callback(RpcPromise._settled)
         return outcome
+
+    def _is_there(self) -> bool:
+        """Whether the result is there, and nothing that was asked of it before waits."""
+        return self._waiting is None and self.done() and not self.cancelled() and self.exception() is None
 
     def _foresee(self, value: Any, maker: Any) -> None:
         """Start what is asked of *maker*'s own targets in *value*: it can begin, though nothing may leave yet."""

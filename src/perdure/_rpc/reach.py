@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Hashable
 from typing import Any, Final, cast
 
-from perdure._base.awaitables import finish
+from perdure._base.awaitables import finish, is_awaitable
 from perdure._base.shapes import shape_of
 from perdure._base.signatures import Signature, signature_of, signature_of_member
 from perdure._rpc.capability import Path
@@ -137,6 +137,8 @@ def call_path(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, An
     """Call what is at *path* from *root*, a target, as its annotations ask; what this returns may be awaitable."""
     if len(path) == 1 and is_instance(root):
         return _call_member(root, cast(str, path[0]), args, kwargs)
+    if not path and type(root) in FUNCTIONS:
+        return _call_as_asked(signature_of(root), root, args, kwargs)
     return _call_along(root, path, args, kwargs)
 
 
@@ -148,13 +150,14 @@ def _call_member(root: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, 
     return _call_as_asked(asked, lambda *args, **kwargs: call(root, name, args, kwargs), args, kwargs)
 
 
-async def _call_as_asked(
+def _call_as_asked(
     asked: Signature | None, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     if asked is None:
-        return await finish(function(*args, **kwargs))
+        return function(*args, **kwargs)
     args, kwargs = asked.fit(args, kwargs)
-    return asked.fit_result(await finish(function(*args, **kwargs)))
+    result = function(*args, **kwargs)
+    return _as_asked(asked, result) if is_awaitable(result) else asked.fit_result(result)
 
 
 def read_path(root: Any, path: Path) -> Any:
@@ -163,12 +166,14 @@ def read_path(root: Any, path: Path) -> Any:
         cls: Any = type(root)
         asked = asked_of_read(cls, cast(str, path[0]))
         value = read(root, cast(str, path[0]))
-        return value if asked is None else _as_asked(asked, value)
+        if asked is None:
+            return value
+        return _as_asked(asked, value) if is_awaitable(value) else asked.fit_result(value)
     return _read_along(root, path)
 
 
 async def _as_asked(asked: Signature, value: Any) -> Any:
-    return asked.fit_result(await finish(value))
+    return asked.fit_result(await value)
 
 
 async def _call_along(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -182,7 +187,7 @@ async def _call_along(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict
         return await found._capability.call((), args, kwargs)
     if type(found) not in FUNCTIONS:
         raise not_callable(path)
-    return await _call_as_asked(signature_of(found), found, args, kwargs)
+    return await finish(_call_as_asked(signature_of(found), found, args, kwargs))
 
 
 async def _read_along(root: Any, path: Path) -> Any:

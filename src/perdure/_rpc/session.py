@@ -201,8 +201,13 @@ class Session:
             promise = self._incoming.call(self.exports[target], path or (), args)
         else:
             promise = self._incoming.value(self._decoder.decode(expression))
-        export = self.exports.add(id, Export(None, promise))
-        if not isinstance(promise, RemotePromise):  # of another session, which is asked when we are
+        export = Export(None, promise)
+        if self.ended is not None:  # by the code that was called
+            export.dispose()
+            return id, export
+        self.exports.add(id, export)
+        # A promise of another session is asked when we are.
+        if not promise.done() and not isinstance(promise, RemotePromise):
             self._size += size
             export.size = size
             promise.add_done_callback(partial(self._done, id, export))
@@ -222,7 +227,7 @@ class Session:
 
     def _want(self, id: int, export: Export) -> None:
         """Answer when the outcome of an export is there; once, however often the peer asks."""
-        if export.is_pulled:
+        if export.is_pulled or self.ended is not None:
             return
         export.is_pulled = True
         self.begin_work()
