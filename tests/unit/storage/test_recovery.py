@@ -395,6 +395,39 @@ async def test_recovery_that_is_interrupted_anywhere_comes_to_the_same_end(tmp_p
     assert step > 30
 
 
+async def test_a_log_that_a_killed_process_never_synced_is_synced_before_stores_are_written_from_it(tmp_path):
+    """Else the power may go in the middle of recovery and take the log, when half of a commit is in a store's file."""
+    chance = random.Random(2)
+    step = 0
+    finished = False
+    seen = set()
+    while not finished:
+        log = Log(str(tmp_path / f"{step}"))
+        await log.journal.start()
+        await log.commit(0, {1: 1, 2: 1, 3: 1}, 3)
+        log.recover()
+        log.journal = open_journal(log.disk, log.layout)
+        await log.journal.start()
+        log.disk.datasync = lambda fd: None  # the process is killed before
+        await log.commit(0, {1: 2, 2: 2, 3: 2}, 3)
+        killed = log.disk.after_kill(str(tmp_path / f"{step}-killed"))
+        killed.steps_left = step
+        try:
+            recover(killed, Layout(killed.root))
+            finished = True
+        except PowerCut:
+            pass
+        for attempt in range(10):
+            target = str(tmp_path / f"{step}-after-{attempt}")
+            log.disk = killed.after_power_loss(target, chance, lives_on=True)
+            log.layout = Layout(target)
+            log.recover()
+            assert log.pages(0) in ([1, 1, 1], [2, 2, 2])
+            seen.add(log.pages(0)[0])
+        step += 1
+    assert seen == {1, 2}
+
+
 async def test_batches_behind_a_torn_one_never_come_back(tmp_path):
     """
     One sync covered batches in three segments; the power went, and of the second of them a sector is missing.

@@ -2,9 +2,9 @@
 
 Called once, under the folder's lock, before anything is opened. Interrupted anywhere, it starts over and
 comes to the same end: first everything is read and judged, and nothing is touched if the log is damaged; then
-each store gets the newest form of each page in it, is cut to the size of its last whole commit, and synced;
-then the folders; and only when all that is durable the segments go, oldest first, each durably gone before
-the next.
+the log is synced, as what a killed process wrote may be in the system's memory alone; then each store gets the
+newest form of each page in it, is cut to the size of its last whole commit, and synced; then the folders; and
+only when all that is durable the segments go, oldest first, each durably gone before the next.
 
 A store that has no record here is not looked at: its file is what its last checkpoint synced, or it confirmed
 nothing.
@@ -13,7 +13,7 @@ nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -114,6 +114,7 @@ def recover(
         _check(disk, layout, plans)
         size_bytes = sum(batch.header.size_bytes for batch in batches)
         on_begin(len(plans), size_bytes)
+        _keep(disk, layout, fds.values())
         _apply(disk, layout, fds, plans)
         if notes:
             add_notes(disk, layout, notes)
@@ -313,6 +314,16 @@ def _damaged(layout: Layout, segment: int, position: int, reason: str) -> DataFo
 
 
 # --- writing -------------------------------------------------------------------------------------------
+
+
+def _keep(disk: Disk, layout: Layout, fds: Iterable[int]) -> None:
+    """
+    Make the log itself durable: the process that wrote it may have been killed before it was.
+
+    Else the power may go while stores are written from it, and take the log along when they have half of a commit.
+    """
+    disk.for_each(disk.datasync, list(fds))
+    disk.sync_folder(layout.journal)
 
 
 def _apply(disk: Disk, layout: Layout, fds: dict[int, int], plans: dict[bytes, _Plan]) -> None:
