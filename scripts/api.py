@@ -42,7 +42,7 @@ SECTIONS = {
         "ObjectList",
         "ObjectInfo",
     ],
-    "HTTP": ["Request", "Response", "Headers", "fetch"],
+    "HTTP": ["Request", "Response", "Headers", "FormData", "File", "Blob", "fetch"],
     "Calls by reference": [
         "RpcTarget",
         "RpcStub",
@@ -66,7 +66,17 @@ SECTIONS = {
     "Around objects": ["Runtime", "env", "confirmed", "value"],
     "Errors": [],
 }
-MADE = ("Runtime", "Request", "Response", "Headers", "client.connect", "client.connect_sync")
+MADE = (
+    "Runtime",
+    "Request",
+    "Response",
+    "Headers",
+    "FormData",
+    "File",
+    "Blob",
+    "client.connect",
+    "client.connect_sync",
+)
 """Classes that users make instances of."""
 INTRODUCTION = """\
 # API

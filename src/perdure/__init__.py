@@ -44,13 +44,14 @@ if TYPE_CHECKING:
     from perdure.sync import SyncNamespace, SyncObjects, SyncStub
     from perdure.sync_kv import SyncKvStorage
     from perdure.transactions import DurableObjectTransaction
-    from perdure.web import Headers, Request, Response
+    from perdure.web import Blob, File, FormData, Headers, Request, Response
     from perdure.websockets import WebSocket, WebSocketPair, WebSocketRequestResponsePair
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AlarmInfo",
+    "Blob",
     "ConfigError",
     "DataCloneError",
     "DataFolderError",
@@ -63,6 +64,8 @@ __all__ = [
     "DurableObjectStub",
     "DurableObjectTransaction",
     "ExecutionContext",
+    "File",
+    "FormData",
     "Headers",
     "KvKey",
     "KvList",
@@ -134,7 +137,7 @@ _HOMES = {
     "sync": "SyncNamespace SyncObjects SyncStub",
     "sync_kv": "SyncKvStorage",
     "transactions": "DurableObjectTransaction",
-    "web": "Headers Request Response",
+    "web": "Blob File FormData Headers Request Response",
     "websockets": "WebSocket WebSocketPair WebSocketRequestResponsePair",
 }
 

@@ -38,6 +38,9 @@ KV_CACHE_TTL_S_MIN: Final = 30
 KV_LISTED_MAX: Final = 1000  # of list() at once
 KV_KEYS_AT_ONCE_MAX: Final = 100  # of get() with several keys
 
+# --- requests ----------------------------------------------------------------------------------------
+FORM_ENTRIES_MAX: Final = 10_000  # of one form or query
+
 # --- SQL (SQL-30, LIM-04, LIM-07) --------------------------------------------------------------------
 SQL_VALUE_BYTES_MAX: Final = 8 * MIB + 32  # documented 2 MB; workerd takes values of 8 MiB and a little
 SQL_STATEMENT_BYTES_MAX: Final = 100_000

@@ -7,24 +7,22 @@ so that two readers never share one stream by accident; `clone()` is the way to 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Set
 from typing import Any, Final, TypeAlias
 
 from perdure._base.limits import TEE_BUFFER_BYTES_MAX
+from perdure._web.form_data import FormData, encode_form
+from perdure._web.text import utf8
 from perdure.errors import PerdureError
 
-BodyInit: TypeAlias = (
-    "str | bytes | bytearray | memoryview | AsyncIterable[bytes | str] | Iterable[bytes | str] | None"
-)
-"""What a `body` parameter takes; text goes out as UTF-8."""
+BodyInit: TypeAlias = "str | bytes | bytearray | memoryview | FormData | AsyncIterable[bytes | str] | Iterable[bytes | str] | None"
+"""What a `body` parameter takes; text goes out as UTF-8, a form as `multipart/form-data`."""
 
 USED: Final = (
     "Body has already been used. It can only be used once. Use tee() first if you need to read it twice."
 )
 DISTURBED: Final = "This stream is disturbed (has already been read from), and cannot be used as a body."
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class BodyError(PerdureError):
@@ -131,11 +129,14 @@ def make_body(init: Any) -> tuple[Body | None, str | None]:
     if init is None:
         return None, None
     if isinstance(init, str):
-        return Body(_utf8(init)), "text/plain;charset=UTF-8"
+        return Body(utf8(init)), "text/plain;charset=UTF-8"
     if isinstance(init, Body):
         return init.take(), None
     if isinstance(init, (bytes, bytearray, memoryview)):
         return Body(bytes(init)), None
+    if isinstance(init, FormData):
+        data, content_type = encode_form(init)
+        return Body(data), content_type
     if isinstance(init, AsyncIterable):
         return Body(source=aiter(init)), None
     if isinstance(init, Iterable) and not isinstance(init, (Mapping, Set, list, tuple)):
@@ -146,16 +147,9 @@ def make_body(init: Any) -> tuple[Body | None, str | None]:
     )
 
 
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate has no UTF-8; the standard sends U+FFFD for it
-        return _SURROGATE.sub("\ufffd", text).encode()
-
-
 def _bytes(chunk: Any) -> bytes:
     if isinstance(chunk, str):
-        return _utf8(chunk)
+        return utf8(chunk)
     if isinstance(chunk, (bytes, bytearray, memoryview)):
         return bytes(chunk)
     raise TypeError(f"A body stream gives bytes or str; it gave {type(chunk).__name__}.")

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from perdure._web.body import Body, make_body
+from perdure._web.form_data import FormData, parse_form
 from perdure._web.headers import Headers, HeadersInit
 
 
@@ -43,6 +44,16 @@ class Message:
         """Read the whole body as UTF-8; bytes that are not UTF-8 become U+FFFD."""
         data = await self.bytes()
         return data.decode("utf-8-sig", "replace")
+
+    async def form_data(self) -> FormData:
+        """
+        Read the whole body as a form: `multipart/form-data`, or `application/x-www-form-urlencoded`.
+
+        Raises:
+            TypeError: the Content-Type is not that of a form.
+            ValueError: the body is not a whole form.
+        """
+        return parse_form(await self.bytes(), self._headers.get("content-type") or "")
 
     async def _read_json(self) -> Any:
         """Read the whole body as JSON; ValueError when it is not."""

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perdure._base.current import current
+from perdure._base.limits import FORM_ENTRIES_MAX
 from perdure._web.body import Body, BodyInit
 from perdure._web.headers import Headers, HeadersInit
 from perdure._web.message import Message, take_body
@@ -39,7 +40,8 @@ class Request(Message):
             `Request(new_url, request)`.
         method: standard methods are upper-cased.
         headers: replace all headers of the original.
-        body: None, str, bytes, or an (async) iterable of them. A str brings `text/plain;charset=UTF-8`.
+        body: None, str, bytes, `FormData`, or an (async) iterable of bytes. A str brings
+                `text/plain;charset=UTF-8`, a form its own type.
         redirect: "follow", or "manual" to see the 3xx answer (STB-05).
     """
 
@@ -131,7 +133,7 @@ class Request(Message):
     @property
     def query_params(self) -> list[tuple[str, str]]:
         """The query's parameters, decoded, in order and with repeats."""
-        return parse_qsl(urlsplit(self._url).query, keep_blank_values=True, max_num_fields=10_000)
+        return parse_qsl(urlsplit(self._url).query, keep_blank_values=True, max_num_fields=FORM_ENTRIES_MAX)
 
     async def json(self) -> Any:
         """Read the whole body as JSON; ValueError when it is not."""

@@ -50,7 +50,7 @@ class Response(Message):
     An HTTP response.
 
     Args:
-        body: None, str, bytes, or an (async) iterable of them, which is streamed. A str brings
+        body: None, str, bytes, `FormData`, or an (async) iterable of bytes, which is streamed. A str brings
             `text/plain;charset=UTF-8` unless the headers name a content type.
         status: 200 to 599; ValueError otherwise. 204, 205 and 304 take no body.
         status_text: reason phrase; servers send the standard one.

@@ -14,6 +14,8 @@ import re
 from typing import Final
 from urllib.parse import unquote, urljoin
 
+from perdure._web.text import utf8
+
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 # Almost every URL is already as it should be; what this leaves out merely takes the longer way.
@@ -31,8 +33,9 @@ _IGNORED = re.compile(r"[\t\n\r]")
 _EDGES: Final = "".join(map(chr, range(0x21)))
 _BAD_HOST = re.compile(r"[\x00-\x20\x7f#/:<>?@\[\\\]^|%]")
 _PATH_ENCODE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\"#<>?^`{}]+")
+_FRAGMENT_ENCODE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\"<>`]+")
+_CREDENTIAL_ENCODE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\"#<>?^`{}/:;=@\[\\\]|]+")
 _QUERY_ENCODE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\"#<>']+")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DOT = {".", "%2e"}
 _DOUBLE_DOT = {"..", ".%2e", "%2e.", "%2e%2e"}
 
@@ -51,9 +54,9 @@ def normalise(url: str) -> str:
     rest, _, query = text[match.end() :].partition("#")[0].partition("?")
     has_query = "?" in text.partition("#")[0]
     authority, slash, path = rest.replace("\\", "/").lstrip("/").partition("/")
-    host = _authority(authority.rpartition("@")[2], scheme, url)
-    shown = f"{scheme}://{host}{_path(slash + path)}"
-    return f"{shown}?{_QUERY_ENCODE.sub(_percent, query)}" if has_query else shown
+    host = read_host(authority.rpartition("@")[2], DEFAULT_PORTS[scheme], url)
+    shown = f"{scheme}://{host}{encode_path(slash + path)}"
+    return f"{shown}?{encode_query(query)}" if has_query else shown
 
 
 def from_request(scheme: str, host: str, target: str) -> str:
@@ -89,8 +92,13 @@ def origin(url: str) -> str:
     return url[: url.index("/", len("https://"))]
 
 
-def _authority(authority: str, scheme: str, url: str) -> str:
-    """Return host and, unless it is the default, port."""
+def read_host(authority: str, default_port: int | None, url: str) -> str:
+    """
+    Return the host and, unless it is the default, the port of *authority*, which has no credentials.
+
+    Raises:
+        TypeError: there is no such host; the text names *url*.
+    """
     if authority.startswith("["):
         inside, bracket, after = authority[1:].partition("]")
         try:
@@ -108,7 +116,7 @@ def _authority(authority: str, scheme: str, url: str) -> str:
     digits = port.lstrip("0") or "0"  # before anything is counted: Python refuses to read thousands of them
     if not (port.isascii() and port.isdigit()) or len(digits) > 5 or int(digits) > 65535:
         raise TypeError(f"Invalid URL: {url}")
-    return host if int(digits) == DEFAULT_PORTS[scheme] else f"{host}:{digits}"
+    return host if int(digits) == default_port else f"{host}:{digits}"
 
 
 def _host(name: str, url: str) -> str:
@@ -123,7 +131,8 @@ def _host(name: str, url: str) -> str:
     return host.lower()
 
 
-def _path(path: str) -> str:
+def encode_path(path: str) -> str:
+    """Return *path* with dot segments resolved, percent-encoded; an empty one is `/`."""
     if not path:
         return "/"
     kept: list[str] = []
@@ -143,7 +152,20 @@ def _path(path: str) -> str:
     return "/" + "/".join(kept)
 
 
+def encode_query(query: str) -> str:
+    """Return *query* percent-encoded, without the `?`."""
+    return _QUERY_ENCODE.sub(_percent, query)
+
+
+def encode_other(text: str) -> str:
+    """Return a fragment, or the path of a URL that has no `//`, percent-encoded."""
+    return _FRAGMENT_ENCODE.sub(_percent, text)
+
+
+def encode_credential(text: str) -> str:
+    """Return a user name or password percent-encoded."""
+    return _CREDENTIAL_ENCODE.sub(_percent, text)
+
+
 def _percent(match: re.Match[str]) -> str:
-    # A lone surrogate has no UTF-8: the replacement character stands for it, as in the standard.
-    text = _SURROGATE.sub("\ufffd", match[0])
-    return "".join(f"%{byte:02X}" for byte in text.encode())
+    return "".join(f"%{byte:02X}" for byte in utf8(match[0]))
