@@ -1,0 +1,158 @@
+"""One WebSocket through an ASGI application. (cooperative)
+
+The handshake is answered when the application accepts, with the subprotocol and the headers that it names. One that
+closes without accepting is accepted and closed, so that the client sees the code, as on Cloudflare, where a connection is
+open before the application is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from perdure._cloudflare.asgi.gone import ClientGone, is_about_gone_client
+from perdure._cloudflare.asgi.inline import stay_on_this_thread
+from perdure._cloudflare.asgi.scope import CAN_REFUSE
+from perdure._web.headers import from_wire
+from perdure.web import Response
+from perdure.websockets import CloseEvent, ErrorEvent, MessageEvent, WebSocketPair
+
+logger = logging.getLogger("asgi")
+
+NO_ANSWER: Final = "The ASGI application ended without an answer to the WebSocket."
+GONE: Final = "The WebSocket is closed: nobody receives what the ASGI application sends."
+NORMAL: Final = 1000
+ABNORMAL: Final = 1006
+INTERNAL_ERROR: Final = 1011
+
+_running: set[asyncio.Task[None]] = set()
+"""Applications at work: a loop holds its tasks by weak references."""
+
+
+async def serve(app: Callable[..., Any], scope: dict[str, Any]) -> tuple[Response, asyncio.Task[None]]:
+    """
+    Return the answer of *app* to a WebSocket handshake, and its task, which goes on as long as the connection does.
+
+    Raises:
+        Exception: what the application raised before it answered.
+    """
+    connection = Connection()
+    task = asyncio.create_task(connection.run(app, scope))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    try:
+        return await connection.response, task
+    except BaseException:
+        task.cancel()  # nobody waits for it any more
+        raise
+
+
+class Connection:
+    """The application's side of one WebSocket."""
+
+    def __init__(self) -> None:
+        self._client, self._server = WebSocketPair()
+        self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._received.put_nowait({"type": "websocket.connect"})
+        self._is_over = False  # one of both sides has closed, or the application has refused
+        self._refusal: tuple[int, list[tuple[bytes, bytes]]] | None = None
+        self._refusal_body = b""
+        self.response: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+    async def run(self, app: Callable[..., Any], scope: dict[str, Any]) -> None:
+        """Run the application, in a task of this."""
+        stay_on_this_thread()
+        try:
+            await app(scope, self._received.get, self._send)
+            if not self.response.done():
+                raise RuntimeError(NO_ANSWER)
+        except Exception as error:
+            if not self.response.done():
+                self.response.set_exception(error)
+            elif not is_about_gone_client(error):
+                logger.error("The ASGI application failed while its WebSocket was open", exc_info=error)
+                self._end(INTERNAL_ERROR)
+        except BaseException:
+            self.response.cancel()
+            raise
+        else:
+            self._end(NORMAL)
+
+    def _end(self, code: int) -> None:
+        if not self._is_over:
+            self._close(code, "")  # half open, the client would wait instead of connecting again
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self._accept(message)
+        elif kind == "websocket.send":
+            self._say(message)
+        elif kind == "websocket.close":
+            if not self.response.done():
+                self._accept({})
+            self._close(message.get("code") or NORMAL, message.get("reason") or "")
+        elif kind == f"{CAN_REFUSE}.start":
+            self._refusal = message["status"], message.get("headers") or []
+        elif kind == f"{CAN_REFUSE}.body":
+            self._refuse(message)
+        else:
+            raise RuntimeError(
+                f"An ASGI application sends websocket.accept, …send, …close and {CAN_REFUSE}.… here; not {kind!r}."
+            )
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        if self.response.done():
+            raise RuntimeError("The ASGI application has answered this WebSocket already.")
+        server = self._server
+        server.accept()
+        server.add_event_listener("message", self._heard)
+        server.add_event_listener("close", self._heard_close)
+        server.add_event_listener("error", self._heard_error)
+        headers = from_wire(message.get("headers") or [])
+        if message.get("subprotocol"):
+            headers.set("sec-websocket-protocol", message["subprotocol"])
+        self.response.set_result(Response(None, status=101, headers=headers, websocket=self._client))
+
+    def _refuse(self, message: dict[str, Any]) -> None:
+        if self._refusal is None or self.response.done():
+            raise RuntimeError(f"The ASGI application sent {CAN_REFUSE}.body where no refusal had begun.")
+        self._refusal_body += message.get("body") or b""
+        if not message.get("more_body"):
+            status, headers = self._refusal
+            self._is_over = True
+            self.response.set_result(
+                Response(self._refusal_body or None, status=status, headers=from_wire(headers))
+            )
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if not self.response.done():
+            raise RuntimeError("The ASGI application sent to a WebSocket before it accepted that.")
+        # Either may be empty, and is a message then.
+        if self._is_over:
+            raise ClientGone(GONE)
+        text: str | None = message.get("text")
+        data: str | bytes = message["bytes"] if text is None else text
+        self._server.send(data)
+
+    def _close(self, code: int, reason: str) -> None:
+        self._is_over = True
+        self._server.close(code, reason)
+
+    # --- what the client says ---------------------------------------------------------------------------
+
+    def _heard(self, event: MessageEvent) -> None:
+        kind = "text" if isinstance(event.data, str) else "bytes"
+        self._received.put_nowait({"type": "websocket.receive", kind: event.data})
+
+    def _heard_close(self, event: CloseEvent) -> None:
+        self._gone(event.code, event.reason)
+
+    def _heard_error(self, event: ErrorEvent) -> None:
+        self._gone(ABNORMAL, "")
+
+    def _gone(self, code: int, reason: str) -> None:
+        self._is_over = True
+        self._received.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
