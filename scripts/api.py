@@ -1,4 +1,4 @@
-"""Write docs/reference/api.md from the docstrings of the public names."""
+"""Write docs/reference/api.md and testing.md from the docstrings of the public names."""
 
 from __future__ import annotations
 
@@ -7,16 +7,39 @@ import functools
 import inspect
 import re
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import perdure
 import perdure.client
 import perdure.rpc
+import perdure.testing
+import perdure.testing.clock
+import perdure.testing.disk
+import perdure.testing.faults
+import perdure.testing.news
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/reference/api.md"
-SECTIONS = {
+REFERENCE = Path(__file__).resolve().parent.parent / "docs/reference"
+
+
+class Page(NamedTuple):
+    """
+    A page, and what stands on it.
+
+    Attributes:
+        introduction: how it begins.
+        module: whose names they are.
+        sections: heading → names; those of an empty section are all public ones that no other has.
+    """
+
+    introduction: str
+    module: ModuleType
+    sections: Mapping[str, Sequence[str]]
+
+
+API_SECTIONS = {
     "What applications extend": ["DurableObject", "WorkerEntrypoint"],
     "`ctx`": ["DurableObjectState", "ExecutionContext"],
     "Alarms, schedules and cron": [
@@ -66,23 +89,71 @@ SECTIONS = {
     "Around objects": ["Runtime", "env", "confirmed", "value"],
     "Errors": [],
 }
+TESTING_SECTIONS = {
+    "A runtime for a test": ["runtime", "Perdure", "news.LogEntry"],
+    "Inside objects": [
+        "run_in_durable_object",
+        "run_durable_object_alarm",
+        "evict_durable_object",
+        "list_durable_object_ids",
+    ],
+    "All objects": [
+        "evict_all_durable_objects",
+        "abort_all_durable_objects",
+        "delete_all_durable_objects",
+        "reset",
+    ],
+    "Workers that a test makes": [
+        "create_execution_context",
+        "wait_on_execution_context",
+        "create_scheduled_controller",
+    ],
+    "WebSockets": ["WebSocketPeer", "WebSocketClosed", "WebSocketRefused"],
+    "The network": [
+        "Outbound",
+        "outbound.Route",
+        "outbound.WebSocketRoute",
+        "outbound.Call",
+        "NetworkRefused",
+    ],
+    "Simulations": [
+        "simulated",
+        "explore",
+        "crash_at_every_point",
+        "run_simulation",
+        "Simulation",
+        "Deadlock",
+    ],
+    "Accidents": ["faults", "faults.Faults", "disk.SimulatedDisk"],
+    "Against a model": ["DurableObjectStateMachine"],
+    "Time and loops of one's own tests": [
+        "clock.ManualClock",
+        "clock.VirtualClock",
+        "loop.SimulatedLoop",
+        "loop.simulate",
+    ],
+}
 MADE = (
-    "Runtime",
-    "Request",
-    "Response",
-    "Headers",
-    "FormData",
-    "File",
-    "Blob",
-    "client.connect",
-    "client.connect_sync",
+    *("Runtime", "Request", "Response", "Headers", "FormData", "File", "Blob"),
+    *("client.connect", "client.connect_sync"),
+    *("clock.ManualClock", "clock.VirtualClock", "loop.SimulatedLoop"),
 )
 """Classes that users make instances of."""
-INTRODUCTION = """\
+SEE_THE_CLASS = "See the class."
+"""The docstring of what the class itself has told of, or what is called by others than users."""
+API_INTRODUCTION = """\
 # API
 
 Every public name of `perdure`, and of its modules `rpc` and `client`, from its docstring. Ids like `SQL-02` are rows of the
-[compatibility page](../compatibility.md). This page is written by `make docs`; a test keeps it true.
+[compatibility page](../compatibility.md); tools for tests are on a [page of their own](testing.md). This page is written by `make docs`;
+a test keeps it true.
+"""
+TESTING_INTRODUCTION = """\
+# Testing
+
+Every public name of `perdure.testing`, from its docstring; [how to use them](../testing.md) is another page. Those with a module's name are
+imported from there: `from perdure.testing.clock import ManualClock`. The fixture `perdure` gives a `Perdure`, the decorators of simulations a
+`Simulation`. This page is written by `make docs`; a test keeps it true.
 """
 
 
@@ -125,18 +196,24 @@ def prose(text: str) -> str:
     return "\n".join(lines)
 
 
-def members(cls: type) -> list[tuple[str, Any]]:
-    """Return the public methods and properties that *cls* and its bases of ours define, in order."""
+def members(cls: type, elsewhere: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Return the public methods and properties that *cls* and its bases of ours define, but for bases *elsewhere*, in order."""
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        if base.__module__.startswith("perdure"):
+        if base.__module__.startswith("perdure") and base not in elsewhere:
             found.update({name: thing for name, thing in vars(base).items() if not name.startswith("_")})
     return list(found.items())
 
 
-def describe(name: str) -> list[str]:
-    """Return the lines about one public name."""
-    thing = functools.reduce(getattr, name.split("."), perdure)
+def find(module: ModuleType, name: str) -> Any:
+    """Return what *name*, perhaps of a module below, stands for."""
+    return functools.reduce(getattr, name.split("."), module)
+
+
+def describe(name: str, thing: Any, elsewhere: Sequence[Any]) -> list[str]:
+    """Return the lines about one public name; bases *elsewhere* on the page are not described again."""
+    if inspect.ismodule(thing):
+        return [f"### `{name}`", "", prose(inspect.getdoc(thing) or ""), ""]
     if not inspect.isclass(thing):
         shown = signature(name, thing) if inspect.isfunction(thing) else name
         return [f"### `{name}`", "", f"```python\n{shown}\n```", "", prose(inspect.getdoc(thing) or ""), ""]
@@ -145,12 +222,12 @@ def describe(name: str) -> list[str]:
         made = signature(name, thing.__init__, method=True).replace(" -> None", "")
         lines += [f"```python\n{made}\n```", ""]
     lines += [prose(inspect.getdoc(thing) or ""), ""]
-    for member, what in members(thing):
+    for member, what in members(thing, elsewhere):
+        if what.__doc__ == SEE_THE_CLASS:
+            continue
         if isinstance(what, property):
             lines += [f"**`.{member}`** {prose(inspect.getdoc(what) or '')}", ""]
-        elif isinstance(what, (classmethod, staticmethod)) or (
-            inspect.isfunction(what) and inspect.getdoc(what)
-        ):
+        elif isinstance(what, (classmethod, staticmethod)) or (inspect.isfunction(what) and what.__doc__):
             function = what.__func__ if isinstance(what, (classmethod, staticmethod)) else what
             lines += [
                 f"**`.{signature(member, function, method=True)}`**",
@@ -161,17 +238,26 @@ def describe(name: str) -> list[str]:
     return lines
 
 
-def page() -> str:
+def written(page: Page) -> str:
     """Return the whole page."""
-    named = {name for names in SECTIONS.values() for name in names}
-    errors = [name for name in perdure.__all__ if name not in named]
-    lines = [INTRODUCTION]
-    for section, names in SECTIONS.items():
+    named = {name for names in page.sections.values() for name in names}
+    others = [name for name in page.module.__all__ if name not in named]
+    lines = [page.introduction]
+    for section, names in page.sections.items():
         lines += [f"## {section}", ""]
-        for name in names or errors:
-            lines += describe(name)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+        for name in names or others:
+            thing = find(page.module, name)
+            lines += describe(name, thing, [find(page.module, other) for other in named if other != name])
+    parts = re.split(r"(```.*?```)", "\n".join(lines), flags=re.DOTALL)  # every second one is code
+    parts[::2] = [re.sub(r"\n{3,}", "\n\n", part) for part in parts[::2]]
+    return "".join(parts).rstrip() + "\n"
 
+
+PAGES = {
+    REFERENCE / "api.md": Page(API_INTRODUCTION, perdure, API_SECTIONS),
+    REFERENCE / "testing.md": Page(TESTING_INTRODUCTION, perdure.testing, TESTING_SECTIONS),
+}
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    for path, page in PAGES.items():
+        path.write_text(written(page))

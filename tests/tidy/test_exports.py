@@ -1,4 +1,4 @@
-"""What `import perdure` gives: sorted, documented, without side effects."""
+"""What `import perdure` and `import perdure.testing` give: sorted, documented, without side effects."""
 
 from __future__ import annotations
 
@@ -10,26 +10,33 @@ import sys
 import pytest
 
 import perdure
+import perdure.testing
+
+MODULES = (perdure, perdure.testing)
+NAMES = [(module, name) for module in MODULES for name in module.__all__]
 
 
-def test_all_is_sorted_and_unique():
+@pytest.mark.parametrize("module", MODULES)
+def test_all_is_sorted_and_unique(module):
     """`__all__` is sorted and names everything once."""
-    assert perdure.__all__ == sorted(set(perdure.__all__))
+    assert module.__all__ == sorted(set(module.__all__))
 
 
-def test_all_names_what_is_public():
+@pytest.mark.parametrize("module", MODULES)
+def test_all_names_what_is_public(module):
     """Every public name of the package that is no module is in `__all__`."""
     public = {
         name
-        for name in dir(perdure)
-        if not name.startswith("_") and not inspect.ismodule(getattr(perdure, name))
+        for name in dir(module)
+        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
     }
-    assert public - {"TYPE_CHECKING", "Any", "annotations"} == set(perdure.__all__)
+    assert public - {"TYPE_CHECKING", "Any", "annotations"} == set(module.__all__)
 
 
-def test_every_name_is_the_one_that_type_checkers_see():
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_is_the_one_that_type_checkers_see(module):
     """What is loaded at first use is what the imports for type checkers say."""
-    tree = ast.parse(inspect.getsource(perdure))
+    tree = ast.parse(inspect.getsource(module))
     declared = {
         (node.module, alias.name)
         for node in ast.walk(tree)
@@ -37,20 +44,22 @@ def test_every_name_is_the_one_that_type_checkers_see():
         for alias in node.names
         if alias.asname is None
     }
-    loaded = {(f"perdure.{home}", name) for home, names in perdure._HOMES.items() for name in names.split()}
+    loaded = {
+        (f"{module.__name__}.{home}", name) for home, names in module._HOMES.items() for name in names.split()
+    }
     assert declared == loaded
 
 
-@pytest.mark.parametrize("name", perdure.__all__)
-def test_a_public_name_has_a_docstring(name: str):
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_a_public_name_has_a_docstring(module, name: str):
     """Each public name says what it is."""
-    assert inspect.getdoc(getattr(perdure, name))
+    assert inspect.getdoc(getattr(module, name))
 
 
-@pytest.mark.parametrize("name", [n for n in perdure.__all__ if inspect.isclass(getattr(perdure, n))])
-def test_a_public_method_has_a_docstring(name: str):
+@pytest.mark.parametrize(("module", "name"), [n for n in NAMES if inspect.isclass(getattr(*n))])
+def test_a_public_method_has_a_docstring(module, name: str):
     """So does each method a public class defines."""
-    cls = getattr(perdure, name)
+    cls = getattr(module, name)
     for member, thing in vars(cls).items():
         if not member.startswith("_") and inspect.isfunction(thing):
             assert inspect.getdoc(thing), f"{name}.{member}"

@@ -41,7 +41,10 @@ class Deadlock(AssertionError):
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """
-    See the module.
+    An event loop whose time jumps to the next timer when nothing is ready, and whose order a seed decides.
+
+    Steps of one object stay in the order in which asyncio would take them; those of several objects, and of tasks
+    outside of objects, interleave.
 
     Args:
         seed: decides the order across lanes; None keeps asyncio's own.

@@ -196,15 +196,19 @@ class Outbound:
         return self.route("GET", url)
 
     def post(self, url: Url) -> Route:
+        """Return a route for POST requests."""
         return self.route("POST", url)
 
     def put(self, url: Url) -> Route:
+        """Return a route for PUT requests."""
         return self.route("PUT", url)
 
     def patch(self, url: Url) -> Route:
+        """Return a route for PATCH requests."""
         return self.route("PATCH", url)
 
     def delete(self, url: Url) -> Route:
+        """Return a route for DELETE requests."""
         return self.route("DELETE", url)
 
     def route(self, method: str, url: Url) -> Route:

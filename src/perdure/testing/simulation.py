@@ -39,7 +39,7 @@ _JOURNAL_BYTES: Final = 2 * MIB  # each crash copies it
 
 class Simulation(Perdure):
     """
-    A test runtime (`Perdure`: `env`, `fetch`, `websocket`, `outbound`, `logs` …) in such a world; see the module.
+    A test runtime (`Perdure`: `env`, `fetch`, `websocket`, `outbound`, `logs` …) whose time, order, disk and accidents the test decides.
 
     `run_simulation` and the decorators of `perdure.testing` make it.
 
@@ -98,7 +98,7 @@ class Simulation(Perdure):
 
     async def restart(self, **changes: Any) -> None:
         """
-        Start again on what the disk holds: after a crash that is recovery, else the process stops in order first.
+        Start again on what the disk holds: after a crash that is recovery, else the process stops in an orderly way first.
 
         Should it crash once more meanwhile, it is started again until it runs. Take stubs from `env` again.
 
@@ -111,7 +111,7 @@ class Simulation(Perdure):
         await self._start()
 
     async def stop(self) -> None:
-        """Stop the process in order; after a crash, what is left of it."""
+        """Stop the process in an orderly way; after a crash, what is left of it."""
         if not self.is_running:
             return
         if self._left is None:
@@ -230,6 +230,7 @@ def run_simulation(
         await counter.start_daily_alarm()
         await sim.advance(days=30)
         assert await counter.alarms_run() == 30
+
 
     run_simulation(a_month, Counter)
     ```

@@ -56,6 +56,7 @@ class DurableObjectStateMachine(RuleBasedStateMachine):
         def add(self, by):
             self.call("add", by)
 
+
     TestCounter = CounterMachine.TestCase
     ```
 
@@ -70,8 +71,6 @@ class DurableObjectStateMachine(RuleBasedStateMachine):
         classes: further classes of the application.
         options: further arguments of `run_simulation`, as `vars`.
         model: the model of this run.
-        sim: the simulation of this run.
-        stub: of the object.
     """
 
     object_class: ClassVar[type]
@@ -94,6 +93,7 @@ class DurableObjectStateMachine(RuleBasedStateMachine):
 
     @property
     def sim(self) -> Simulation:
+        """Return the simulation of this run."""
         if self._sim is None:
             self._open(0)  # an `initialize` of the subclass came first
         assert self._sim is not None
@@ -101,6 +101,7 @@ class DurableObjectStateMachine(RuleBasedStateMachine):
 
     @property
     def stub(self) -> Any:
+        """Return a stub of the object."""
         return self.sim.namespace(self.object_class).get_by_name("it")
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

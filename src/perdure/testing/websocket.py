@@ -58,7 +58,7 @@ class WebSocketRefused(PerdureError):
 
 class WebSocketPeer:
     """
-    One side of a connection, for a test to talk with.
+    One side of a connection, for a test to talk with; to the application's end it is its `Peer`.
 
     A Close of the other side is answered with one, as browsers do, unless it was made not to.
 
@@ -85,7 +85,7 @@ class WebSocketPeer:
         self._may_send.set()
 
     def take_place_of(self, end: End) -> None:
-        """Be what the other side of *end* talks to, from now on."""
+        """See the class."""
         end.couple(self)
         if self.peer is None:
             self.take_loss()
@@ -207,11 +207,13 @@ class WebSocketPeer:
     # --- the other side (Peer) ------------------------------------------------------------------------
 
     def take(self, data: str | bytes) -> None:
+        """See the class."""
         if self.close_code is None:
             self._received.append(data)
             self._news.set()
 
     def take_close(self, code: int | None, reason: str) -> None:
+        """See the class."""
         if self.close_code is None:
             self._end(NO_CODE if code is None else code, reason)
             if self._answers_close and not self._has_closed:
@@ -219,17 +221,21 @@ class WebSocketPeer:
                 self._say(lambda peer: peer.take_close(code, reason))
 
     def take_loss(self, reason: str = DISCONNECTED, code: int = LOST) -> None:
+        """See the class."""
         self.peer = None
         self._has_closed = True
         self._end(code, "" if code == LOST else reason)
 
     def take_error(self, error: Exception) -> None:
+        """See the class."""
         self.take_loss(str(error), INTERNAL_ERROR)
 
     def hold(self) -> None:
+        """See the class."""
         self._may_send.clear()
 
     def go_on(self) -> None:
+        """See the class."""
         self._may_send.set()
 
     def _end(self, code: int, reason: str) -> None:
