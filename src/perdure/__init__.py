@@ -10,11 +10,21 @@ if TYPE_CHECKING:
     from perdure._alarms.info import AlarmInfo
     from perdure._base.registry import value
     from perdure.context import DurableObjectState, ExecutionContext, confirmed
+    from perdure.d1_database import (
+        D1Database,
+        D1DatabaseSession,
+        D1ExecResult,
+        D1Meta,
+        D1PreparedStatement,
+        D1Result,
+    )
     from perdure.durable_object import DurableObject, WorkerEntrypoint
     from perdure.entrypoint import ScheduledController
     from perdure.environment import env
     from perdure.errors import (
         ConfigError,
+        D1Error,
+        D1TypeError,
         DataCloneError,
         DataFolderError,
         DataFolderInUse,
@@ -53,6 +63,14 @@ __all__ = [
     "AlarmInfo",
     "Blob",
     "ConfigError",
+    "D1Database",
+    "D1DatabaseSession",
+    "D1Error",
+    "D1ExecResult",
+    "D1Meta",
+    "D1PreparedStatement",
+    "D1Result",
+    "D1TypeError",
     "DataCloneError",
     "DataFolderError",
     "DataFolderInUse",
@@ -119,10 +137,11 @@ _HOMES = {
     "_alarms.info": "AlarmInfo",
     "_base.registry": "value",
     "context": "DurableObjectState ExecutionContext confirmed",
+    "d1_database": "D1Database D1DatabaseSession D1ExecResult D1Meta D1PreparedStatement D1Result",
     "durable_object": "DurableObject WorkerEntrypoint",
     "entrypoint": "ScheduledController",
     "environment": "env",
-    "errors": "ConfigError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut WebSocketError",
+    "errors": "ConfigError D1Error D1TypeError DataCloneError DataFolderError DataFolderInUse Disconnected ObjectReset Overloaded PerdureError RemoteError SqlError StorageError StorageFailed StorageReset TimedOut WebSocketError",
     "kv_namespace": "KvKey KvList KvNamespace KvValue",
     "namespace": "DurableObjectId Namespace ObjectInfo ObjectList",
     "object_stub": "DurableObjectStub",

@@ -3,6 +3,8 @@
     PerdureError
     ├── DataCloneError (TypeError)       a value that cannot be stored or sent
     ├── SqlError                         what SQLite said, in Cloudflare's form
+    │   └── D1Error                      … and a D1 database
+    │       └── D1TypeError (TypeError)  a value that a D1 database cannot take
     ├── StorageError                     a store or transaction used in a way it does not allow
     │   ├── StorageReset                 writes could not be committed: the object was reset
     │   └── StorageFailed                the disk failed: nothing more can be made durable
@@ -58,6 +60,17 @@ class SqlError(PerdureError):
         self.code = code
         self.extended_code = extended_code or code
         self.offset = offset
+
+
+class D1Error(SqlError):
+    """
+    What a D1 database answered: `D1_ERROR: ` and the text of SQLite, or another of Cloudflare's words before the colon:
+    `D1_EXEC_ERROR`, `D1_COLUMN_NOTFOUND`, `D1_TYPE_ERROR`.
+    """
+
+
+class D1TypeError(D1Error, TypeError):
+    """A value of a type that a D1 database cannot take."""
 
 
 class StorageError(PerdureError):

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from perdure._resources.d1 import D1Keeper
 from perdure._resources.kind import Kind, Resource
 from perdure._resources.kv import KvKeeper
+from perdure.d1_database import D1Database
 from perdure.kv_namespace import KvNamespace
 
 KV: Final = Kind("perdure:kv", "KV namespace", "kv_namespaces", KvKeeper, KvNamespace)
+D1: Final = Kind("perdure:d1", "D1 database", "d1_databases", D1Keeper, D1Database)
 
-KINDS: Final[Mapping[str, Kind]] = {kind.key: kind for kind in (KV,)}
+KINDS: Final[Mapping[str, Kind]] = {kind.key: kind for kind in (KV, D1)}
 
 
-def resources_of(kind: Kind, given: Mapping[str, str] | Iterable[str]) -> dict[str, Resource]:
+def resources_of(kind: Kind, given: Mapping[str, str] | Iterable[str]) -> list[tuple[str, Resource]]:
     """
-    Return name in `env` → resource.
+    Return pairs of the name in `env` and the resource.
 
     Args:
         kind: of all of them.
@@ -28,4 +31,4 @@ def resources_of(kind: Kind, given: Mapping[str, str] | Iterable[str]) -> dict[s
     for name, id in named.items():
         if not (isinstance(name, str) and isinstance(id, str) and name and id):
             raise TypeError(f"{kind.option}: name and id of a {kind.noun} are texts; got {name!r}: {id!r}.")
-    return {name: Resource(kind, id) for name, id in named.items()}
+    return [(name, Resource(kind, id)) for name, id in named.items()]

@@ -57,7 +57,7 @@ from perdure.entrypoint import Entrypoint, EntrypointStub, LoopbackStub, Schedul
 from perdure.environment import Env, Outside
 from perdure.errors import ConfigError, DataFolderError, PerdureError
 from perdure.namespace import Namespace
-from perdure.resources import KINDS, KV, resources_of
+from perdure.resources import D1, KINDS, KV, resources_of
 from perdure.runtime_thread import RuntimeThread
 from perdure.sync import SyncObjects, run_on
 from perdure.web import Request, Response
@@ -134,6 +134,7 @@ class Runtime:
         unique_keys: class name → another unique key for its ids (MIG-22).
         bindings: name in `env` → class, instead of the default names.
         kv_namespaces: name in `env` → id of a KV namespace, which Perdure keeps itself; or names that are ids too.
+        d1_databases: name in `env` → id of a D1 database, which Perdure keeps itself; or names that are ids too.
         crons: cron expressions, in UTC, at whose times the worker's `scheduled` runs (EP-03).
         modules: further modules whose classes may be stored and sent by name.
         debug: errors shown with their source, for development.
@@ -171,6 +172,7 @@ class Runtime:
         unique_keys: Mapping[str, str] | None = None,
         bindings: Mapping[str, type] | None = None,
         kv_namespaces: Mapping[str, str] | Iterable[str] = (),
+        d1_databases: Mapping[str, str] | Iterable[str] = (),
         crons: Iterable[str | Cron] = (),
         modules: Iterable[str] = (),
         debug: bool = False,
@@ -202,7 +204,7 @@ class Runtime:
         self._bindings = (
             dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
         )
-        self._resources = resources_of(KV, kv_namespaces)
+        self._resources = [*resources_of(KV, kv_namespaces), *resources_of(D1, d1_databases)]
         self._worker = worker
         self._data = data
         self._vars = dict(env or {})
@@ -244,7 +246,9 @@ class Runtime:
             raise ConfigError(
                 "There are cron expressions and no worker to run at their times: give one as `worker`."
             )
-        names = Counter((*self._bindings, *self._services, *self._resources, *self._vars))
+        names = Counter(
+            (*self._bindings, *self._services, *[name for name, _ in self._resources], *self._vars)
+        )
         for name, count in names.items():
             if count > 1:
                 raise ConfigError(f"{name!r} stands for two things in env: rename one of them.")
@@ -376,7 +380,7 @@ class Runtime:
             add_notes(
                 self._disk, folder.layout, [(namespace_key(key), Fields(erased=True)) for key in deleted]
             )
-        used = {resource.kind.key for resource in self._resources.values()}
+        used = {kept.kind.key for _, kept in self._resources}
         self._own = tuple(sorted({*steps.record.own, *used}))
         record = replace(steps.record, own=self._own)
         if record != before:
@@ -397,7 +401,7 @@ class Runtime:
         self._all_namespaces = {**self._namespaces, **own}
         bound = {
             **{name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()},
-            **{name: kept.kind.front(own[kept.kind.key], kept.id) for name, kept in self._resources.items()},
+            **{name: kept.kind.front(own[kept.kind.key], kept.id) for name, kept in self._resources},
         }
         env = self._env = Env({**self._vars, **bound}, self._outside)
         workers = {

@@ -165,6 +165,11 @@ def literal(value: Any) -> str:
     return apsw.format_sql_value(value)
 
 
+def is_complete(text: str) -> bool:
+    """Tell whether *text* ends where a statement of SQL may end, by its semicolons alone."""
+    return apsw.complete(text)
+
+
 @functools.cache
 def empty_image() -> bytes:
     """Return the bytes of an empty database in WAL mode, made once by SQLite itself."""

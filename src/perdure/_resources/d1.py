@@ -1,0 +1,138 @@
+"""D1Keeper: the durable object that keeps one D1 database. (cooperative)
+
+Its own database is the user's, without anything of ours in it. Each call is one event: a statement is durable when it is
+answered, and what a batch writes is one transaction. The front, `perdure.D1Database`, checks what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from perdure._storage.script import is_blank, statements_of
+from perdure.durable_object import DurableObject
+from perdure.errors import SqlError
+
+NO_STATEMENTS: Final = "No SQL statements detected."
+
+
+class Answer(NamedTuple):
+    """What one statement gave; it travels as a tuple."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    duration_ms: float
+    changes: int
+    last_row_id: int
+    changed_db: bool
+    size_after: int
+    rows_read: int
+    rows_written: int
+    bookmark: str
+
+
+class D1Keeper(DurableObject[Any]):
+    """
+    A database of SQLite, a statement or a batch at a time.
+
+    What SQLite says of a statement is returned and not raised: it is an answer, and no failure of this object.
+    """
+
+    def query(self, text: str, bindings: Sequence[Any], is_metered: bool) -> Answer | SqlError:
+        """
+        Run one statement.
+
+        Args:
+            text: of the statement. If there are several, the last one has the bindings and gives the answer.
+            bindings: values that SQLite takes.
+            is_metered: tell how many rows were read and written, which costs about another run of the query.
+        """
+        try:
+            return self._query(text, bindings, is_metered)
+        except SqlError as error:
+            return error
+
+    def batch(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Answer] | SqlError:
+        """Run statements with their bindings as one transaction: all of them happen, or none."""
+        try:
+            with self.ctx.storage.transaction_sync():
+                return [self._query(text, bindings, True) for text, bindings in statements]
+        except SqlError as error:
+            return error
+
+    def lines(self, lines: Sequence[str]) -> tuple[list[float], tuple[int, SqlError] | None]:
+        """
+        Run the statement of each line; those before a line that fails have happened.
+
+        Returns:
+            the milliseconds that each took, and if one failed the index of its line, with the error.
+        """
+        took_ms: list[float] = []
+        for index, line in enumerate(lines):
+            if is_blank(line):
+                continue
+            try:
+                took_ms.append(self._query(line, (), False).duration_ms)
+            except SqlError as error:
+                return took_ms, (index, error)
+        if not took_ms:
+            return took_ms, (0, SqlError(NO_STATEMENTS))
+        return took_ms, None
+
+    def script(self, text: str) -> tuple[list[Answer], tuple[str, SqlError] | None]:
+        """
+        Run all statements of *text* as one transaction.
+
+        Returns:
+            what each gave, and if one failed its text, with the error; then nothing has happened.
+        """
+        answers: list[Answer] = []
+        statement = ""
+        try:
+            with self.ctx.storage.transaction_sync():
+                for statement in _statements(text):
+                    answers.append(self._run(statement, (), True))
+        except SqlError as error:
+            return [], (statement, error)
+        return answers, None
+
+    def _query(self, text: str, bindings: Sequence[Any], is_metered: bool) -> Answer:
+        *others, last = _statements(text)
+        if not others:
+            return self._run(last, bindings, is_metered)
+        with self.ctx.storage.transaction_sync():
+            for statement in others:
+                self._run(statement, (), False)
+            return self._run(last, bindings, is_metered)
+
+    def _run(self, text: str, bindings: Sequence[Any], is_metered: bool) -> Answer:
+        live, sql = self.ctx._live, self.ctx.storage.sql
+        store, clock = live.store(), live.host.clock
+        database = store.database or store.open()
+        begun_s, size, changes = clock.monotonic_s(), database.size_bytes(), database.total_changes()
+        cursor = sql.exec(text, *bindings)
+        rows = cursor.raw().to_list()
+        took_ms = (clock.monotonic_s() - begun_s) * 1000
+        changes = database.total_changes() - changes
+        size_after = database.size_bytes()
+        return Answer(
+            columns=cursor.column_names,
+            rows=rows,
+            duration_ms=took_ms,
+            changes=changes,
+            last_row_id=sql.exec("SELECT last_insert_rowid() AS id").one()["id"],
+            changed_db=changes != 0 or size_after != size,
+            size_after=size_after,
+            rows_read=cursor.rows_read if is_metered else 0,
+            rows_written=cursor.rows_written if is_metered else 0,
+            bookmark=f"{store.number + store.in_turn:016x}",
+        )
+
+
+def _statements(text: str) -> list[str]:
+    if text.find(";", 0, len(text.rstrip().rstrip(";"))) < 0 and not is_blank(text):
+        return [text]
+    found = list(statements_of(text))
+    if not found:
+        raise SqlError(NO_STATEMENTS)
+    return found
