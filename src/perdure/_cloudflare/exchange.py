@@ -1,0 +1,84 @@
+"""Requests and responses on their way between a project's code and perdure's own. (cooperative)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import perdure
+from perdure._cloudflare.convert import register_incoming, register_outgoing
+from perdure._cloudflare.values import js_name
+from perdure._cloudflare.web.blob import view_blob
+from perdure._cloudflare.web.cf import cf_properties
+from perdure._cloudflare.web.form_data import view_form
+from perdure._cloudflare.web.headers import view_headers
+from perdure._cloudflare.web.request import Request as JsRequest
+from perdure._cloudflare.web.request import view_request
+from perdure._cloudflare.web.response import Response as JsResponse
+from perdure._cloudflare.web.response import view_response
+from perdure._cloudflare.workers.blob import Blob
+from perdure._cloudflare.workers.blob import view_blob as blob_from_js
+from perdure._cloudflare.workers.formdata import FormData
+from perdure._cloudflare.workers.request import Request
+from perdure._cloudflare.workers.response import FetchResponse, Response
+
+
+def request_from_native(native: perdure.Request) -> Request:
+    """Return what a project's `fetch` gets for *native*."""
+    view = view_request(native)
+    view._cf = cf_properties()
+    return Request(view)
+
+
+def request_to_native(resource: Any, init: Any = None, **named: Any) -> perdure.Request:
+    """
+    Return the request that `fetch(resource, init)` sends.
+
+    Args:
+        resource: a URL, or a request in any shape, which gives its body away.
+        init: the options of `js.Request`; keyword arguments come first.
+    """
+    if isinstance(resource, perdure.Request) and init is None and not named:
+        return resource
+    return JsRequest(resource, init, **named)._native
+
+
+def response_from_native(native: perdure.Response) -> Response:
+    """Return *native* as the Python SDK shows it."""
+    return Response(view_response(native))
+
+
+def response_to_native(value: Any) -> perdure.Response:
+    """
+    Return what a project's `fetch` has returned as perdure's own.
+
+    Raises:
+        TypeError: it is no response.
+    """
+    value = getattr(value, "js_response", value)
+    if isinstance(value, JsResponse):
+        return value._native
+    if isinstance(value, perdure.Response):
+        return value
+    if value is None:
+        hint = "Does a branch of it end without return?"
+    elif isinstance(value, (dict, list)):
+        hint = "Return Response.json(data)."
+    else:
+        hint = "Return Response(body), from workers import Response."
+    raise TypeError(f"fetch() must return a Response; it returned {js_name(value)}. {hint}")
+
+
+def _register() -> None:
+    """Let requests and responses, forms, blobs and headers be arguments and results of calls."""
+    register_outgoing(Request, lambda value: value.js_object._native)
+    register_outgoing(FetchResponse, response_to_native)
+    register_outgoing(FormData, lambda value: value.js_object._native)
+    register_outgoing(Blob, lambda value: value.js_object._native)
+    register_incoming(perdure.Request, request_from_native)
+    register_incoming(perdure.Response, response_from_native)
+    register_incoming(perdure.FormData, lambda native: FormData(view_form(native)))
+    register_incoming(perdure.Blob, lambda native: blob_from_js(view_blob(native)))
+    register_incoming(perdure.Headers, view_headers)
+
+
+_register()

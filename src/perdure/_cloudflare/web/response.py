@@ -1,0 +1,125 @@
+"""Response as JavaScript shows it. (cooperative)"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from perdure._cloudflare.exceptions import js_exception
+from perdure._cloudflare.values import js_text, to_py
+from perdure._cloudflare.web.body import WebBody, native_body
+from perdure._cloudflare.web.headers import native_headers
+from perdure._cloudflare.web.shape import is_absent, read_options
+from perdure.web import Response as NativeResponse
+
+_OPTIONS = ("status", "statusText", "headers", "webSocket", "cf")
+
+
+class _Json:
+    """`Response.json(data)` makes a response; `await response.json()` reads one."""
+
+    def __get__(self, instance: Response | None, owner: type[Response]) -> Any:
+        return owner._from_json if instance is None else super(Response, instance).json
+
+
+class Response(WebBody):
+    """
+    A response.
+
+    Args:
+        body: text, bytes, a stream, a form, a blob, or None.
+        init: `status`, `statusText`, `headers`, `webSocket`, `cf`; or a response that gives them.
+    """
+
+    _native: NativeResponse
+    _cf: Any = None
+
+    def __init__(self, body: Any = None, init: Any = None, **named: Any) -> None:
+        found = read_options(getattr(init, "js_object", init), named, *_OPTIONS)
+        content, content_type = native_body(body)
+        headers = native_headers(found.get("headers"))
+        if content_type is not None and "content-type" not in headers:
+            headers.set("content-type", content_type)
+        options: dict[str, Any] = {}
+        if not is_absent(found.get("webSocket")):
+            options["websocket"] = getattr(found["webSocket"], "_native", found["webSocket"])
+        try:
+            self._native = NativeResponse(
+                content,
+                status=_status(found.get("status")),
+                status_text=js_text(found.get("statusText", "")),
+                headers=headers,
+                **options,
+            )
+        except (TypeError, ValueError) as error:
+            raise js_exception(error) from error
+        self._cf = found.get("cf")
+
+    json = _Json()
+
+    @classmethod
+    def _from_json(cls, data: Any = None, init: Any = None, **named: Any) -> Response:
+        found = read_options(getattr(init, "js_object", init), named, *_OPTIONS)
+        headers = native_headers(found.pop("headers", None))
+        if "content-type" not in headers:
+            headers.set("content-type", "application/json")
+        text = json.dumps(to_py(data), separators=(",", ":"), ensure_ascii=False)
+        return cls(text, headers=headers, **found)
+
+    @classmethod
+    def redirect(cls, url: Any, status: int = 302) -> Response:
+        """Return a response that sends the client to *url*."""
+        try:
+            return view_response(NativeResponse.redirect(js_text(url), int(status)))
+        except (TypeError, ValueError) as error:
+            raise js_exception(error) from error
+
+    @property
+    def status(self) -> int:
+        return self._native.status
+
+    @property
+    def statusText(self) -> str:
+        return self._native.status_text
+
+    @property
+    def ok(self) -> bool:
+        return self._native.ok
+
+    @property
+    def url(self) -> str:
+        return self._native.url
+
+    @property
+    def redirected(self) -> bool:
+        return self._native.redirected
+
+    @property
+    def type(self) -> str:
+        return "default"
+
+    @property
+    def cf(self) -> Any:
+        return self._cf
+
+    def clone(self) -> Response:
+        try:
+            return view_response(self._native.clone())
+        except TypeError as error:
+            raise js_exception(error) from error
+
+    def __repr__(self) -> str:
+        return f"Response({self.status} {self.statusText})"
+
+
+def view_response(native: NativeResponse) -> Response:
+    """Return the view of *native*."""
+    view = Response.__new__(Response)
+    view._native = native
+    return view
+
+
+def _status(value: Any) -> int:
+    if is_absent(value):
+        return 200
+    return value if isinstance(value, int) and not isinstance(value, bool) else int(js_text(value))
