@@ -27,10 +27,13 @@ VIOLATION: Final = -1
 """In an opcode's place: a rule was broken, and nothing more is read."""
 
 WHOLE_TEXT: Final = 0x81
+MASKED: Final = 0x80
+"""In the second byte, beside the size of a short frame."""
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
 
+_SHORT_BYTES_MAX: Final = 125
 _CONTROL_BYTES_MAX: Final = 125
 _BATCH_BYTES: Final = 64 * 1024
 _FRAME_BYTES: Final = 256  # counted for each frame, however short
@@ -63,10 +66,20 @@ class Reader:
         has_more: `feed` stopped at the end of a batch.
     """
 
-    __slots__ = ("_inflate", "_is_deaf", "_message", "_opcode", "_rest", "_size_max", "has_more")
+    __slots__ = (
+        "_inflate",
+        "_is_deaf",
+        "_message",
+        "_opcode",
+        "_rest",
+        "_short_max",
+        "_size_max",
+        "has_more",
+    )
 
     def __init__(self, size_max: int, inflate: PerMessageDeflate | None = None) -> None:
         self._size_max = size_max
+        self._short_max = MASKED | min(size_max, _SHORT_BYTES_MAX)
         self._inflate = inflate
         self._rest: bytes | bytearray = b""  # of a frame that is not complete
         self._opcode = CONTINUATION  # of the message whose fragments arrive; CONTINUATION: there is none
@@ -113,11 +126,21 @@ class Reader:
     def _read(self, data: bytes | bytearray, found: list[tuple[int, Any]]) -> int:
         """Add the complete frames of *data* to *found*; return where the first one begins that is not complete."""
         at, end, room = 0, len(data), _BATCH_BYTES
+        short_max = self._short_max
         while end - at >= 2:
             if room <= 0:
                 self.has_more = True
                 break
             first, second = data[at], data[at + 1]
+            if first == WHOLE_TEXT and MASKED <= second <= short_max and self._message is None:
+                # A short text message in one frame, as most are: nothing else of its head is looked at.
+                stop = at + 6 + second - MASKED
+                if end < stop:
+                    break
+                found.append(_message(TEXT, apply_mask(data[at + 6 : stop], data[at + 2 : at + 6])))
+                room -= stop - at + _FRAME_BYTES
+                at = stop
+                continue
             head, size = at + 2, second & 0x7F
             if size == 126:
                 if end < head + 2:
@@ -140,9 +163,7 @@ class Reader:
             payload = apply_mask(data[head + 4 : stop], data[head : head + 4])
             at = stop
             room -= size + _FRAME_BYTES
-            if opcode == TEXT and first == WHOLE_TEXT and self._message is None:  # most are
-                found.append(_message(TEXT, payload))
-            elif opcode < CLOSE:
+            if opcode < CLOSE:
                 room -= self._take(first, opcode, payload, found) - size
             elif opcode == CLOSE:
                 self._is_deaf = True
