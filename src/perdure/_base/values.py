@@ -99,7 +99,7 @@ def copy_call(
         DataCloneError: one of them cannot travel; the text says which, as `arguments[0]` or `arguments["by"]`.
     """
     if not kwargs:
-        text_bytes = _flat_bytes(args, tuple)
+        text_bytes = _text_bytes(args)
         if text_bytes >= 0:
             return args, {}, _HEAD_BYTES + _NODE_BYTES * (1 + len(args)) + text_bytes, None
         cross = None if lend is None else lend()

@@ -87,7 +87,8 @@ class Incoming:
         finally:
             if is_at_once:
                 self._is_calling = False
-            args.let_go()  # the callee has handles of its own, for as long as the call is under way
+            if args.stubs:
+                args.let_go()  # the callee has handles of its own, for as long as the call is under way
         if not promise.done():
             self._unbegun += 1
             if self._unbegun == 1:

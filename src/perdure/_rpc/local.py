@@ -12,6 +12,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final
 
+from perdure._base import limits
 from perdure._base.awaitables import invoke, is_awaitable
 from perdure._base.current import OTHER_THREAD, current
 from perdure._base.registry import Registry
@@ -149,7 +150,8 @@ class LocalCapability(Capability):
             return self.call(path, args, kwargs)
         owner = export.owner
         args, kwargs, size, arguments = copy_call(args, kwargs, registry=owner.registry, lend=Arguments)
-        check_size(size)
+        if size > limits.RPC_MESSAGE_BYTES_MAX:
+            check_size(size)
         context = export.context.copy()
         promise = RpcPromise(loop=owner.loop)
         export.handles += 1  # the target is held until the call is over

@@ -23,24 +23,27 @@ if TYPE_CHECKING:
 class Outgoing:
     """Writes the expressions of one session."""
 
-    __slots__ = ("_given", "_session")
+    __slots__ = ("_form", "_given", "_session")
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._form = session.form
         self._given: list[int] = []  # by the expression that is being written
 
     def write(self, value: Any, label: str) -> Any:
         """Return the expression of *value*; if it has none, nothing of it was exported."""
-        return self._written(lambda: self._session.form.encode(value, self._refer, label))
+        self._given = []
+        try:
+            return self._form.encode(value, self._refer, label)
+        except BaseException:
+            self.take_back()
+            raise
 
     def arguments(self, args: list[Any], kwargs: dict[str, Any], label: str) -> Any:
         """Return the expression of a call's arguments, likewise."""
-        return self._written(lambda: self._session.form.arguments(args, kwargs, self._refer, label))
-
-    def _written(self, write: Callable[[], Any]) -> Any:
         self._given = []
         try:
-            return write()
+            return self._form.arguments(args, kwargs, self._refer, label)
         except BaseException:
             self.take_back()
             raise

@@ -136,7 +136,8 @@ def asked_of_read(cls: Hashable, name: str) -> Signature | None:
 def call_path(root: Any, path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call what is at *path* from *root*, a target, as its annotations ask; what this returns may be awaitable."""
     if len(path) == 1 and is_instance(root):
-        return _call_member(root, cast(str, path[0]), args, kwargs)
+        name: Any = path[0]
+        return _call_member(root, name, args, kwargs)
     if not path and type(root) in FUNCTIONS:
         return _call_as_asked(signature_of(root), root, args, kwargs)
     return _call_along(root, path, args, kwargs)
@@ -146,6 +147,8 @@ def _call_member(root: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, 
     cls: Any = type(root)
     asked = asked_of_call(cls, name)
     if asked is None:
+        if kind_of(cls, name) is _METHOD:  # as `call` has it, which would be one more call
+            return getattr(root, name)(*args, **kwargs)
         return call(root, name, args, kwargs)
     return _call_as_asked(asked, lambda *args, **kwargs: call(root, name, args, kwargs), args, kwargs)
 

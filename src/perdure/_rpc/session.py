@@ -129,9 +129,10 @@ class Session:
             return
         try:
             message = self.form.read(line)
-            act = _ACTS.get((message[0], len(message))) if message and type(message[0]) is str else None
-            if act is None:
-                raise _bad(message)
+            try:
+                act = _ACTS[message[0], len(message)]
+            except (LookupError, TypeError):
+                raise _bad(message) from None
             act(self, message, len(line))
         except ProtocolError as error:
             self.abort(PerdureError(str(error)))
@@ -230,14 +231,14 @@ class Session:
         if export.is_pulled or self.ended is not None:
             return
         export.is_pulled = True
-        self.begin_work()
         promise = export.promise
         if promise is None:  # a stub is its own outcome
             promise = export.promise = self._incoming.kept(stub_of(export.target().dup()))
+        if promise.done():
             self._answer(id, export)
-        elif promise.done():
-            self._answer(id, export)
-        elif isinstance(promise, RemotePromise):
+            return
+        self.begin_work()
+        if isinstance(promise, RemotePromise):
             promise.add_done_callback(partial(self._done, id, export))
 
     def _done(self, id: int, export: Export, promise: Any) -> None:
@@ -246,6 +247,7 @@ class Session:
             promise.exception()  # it is told to who asks; nobody has to
         if export.is_pulled and not export.is_answered and self.ended is None:
             self._answer(id, export)
+            self.finish_work()
 
     def _answer(self, id: int, export: Export) -> None:
         promise = export.promise
@@ -263,7 +265,6 @@ class Session:
         self._outbox.add(line or self.form.write(["reject", id, self._error(error)]), is_gated=False)
         if export.is_stream:
             self.exports.release(id, 1)
-        self.finish_work()
 
     def _release(self, message: list[Any], size: int) -> None:
         _, id, count = message

@@ -164,7 +164,8 @@ class Decoder:
         if into is None:
             into = Decoded(root)
         for index, item in enumerate(root):
-            if type(item) not in _AS_THEY_ARE:
+            kind = type(item)
+            if kind not in _AS_THEY_ARE and (kind is not int or not -SAFE <= item <= SAFE):
                 root[index] = self._of(item, depth, into, root, index)
         return into
 

@@ -55,7 +55,7 @@ def no_references(value: Any) -> NoReturn:
     raise refuse(value)
 
 
-def encode(value: Any, refer: Refer = no_references, *, label: str = "value") -> Any:
+def encode(value: Any, refer: Refer = no_references, label: str = "value") -> Any:
     """
     Return the expression of *value*.
 
@@ -67,7 +67,8 @@ def encode(value: Any, refer: Refer = no_references, *, label: str = "value") ->
     Raises:
         DataCloneError: something inside can neither be copied nor passed by reference.
     """
-    if type(value) in _AS_THEY_ARE:
+    kind = type(value)
+    if kind in _AS_THEY_ARE or (kind is int and -SAFE <= value <= SAFE):
         return value
     try:
         return Encoder(refer).of(value, 0)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from perdure._rpc.capnweb import text
 from perdure._rpc.capnweb.arguments import join_arguments
 from perdure._rpc.capnweb.decode import Decoder, Importer
 from perdure._rpc.capnweb.encode import encode, encode_error
-from perdure._rpc.form import Form, Line, Refer
-
-BINARY: Final = "Received a binary message; messages are text."
+from perdure._rpc.form import Form, Refer
 
 
 class TextForm(Form):
@@ -18,16 +16,9 @@ class TextForm(Form):
 
     nothing = '["push",null]'
 
-    def read(self, line: Line) -> list[Any]:
-        if not isinstance(line, str):
-            raise text.ProtocolError(BINARY)
-        return text.read(line)
-
-    def write(self, message: list[Any]) -> Line:
-        return text.write(message)
-
-    def encode(self, value: Any, refer: Refer, label: str) -> Any:
-        return encode(value, refer, label=label)
+    read = staticmethod(text.read)
+    write = staticmethod(text.write)
+    encode = staticmethod(encode)
 
     def arguments(self, args: list[Any], kwargs: dict[str, Any], refer: Refer, label: str) -> Any:
         (given,) = encode(

@@ -13,6 +13,7 @@ import msgspec
 
 from perdure._base import limits
 
+BINARY: Final = "Received a binary message; messages are text."
 NOT_JSON: Final = "A message is a JSON array; this one is not: {error}"
 TOO_LONG: Final = "Incoming message exceeds maximum size of {max} UTF-16 code units."
 TOO_DEEP: Final = "Deserialization exceeded maximum allowed message depth of {max}."
@@ -37,21 +38,23 @@ def write(message: list[Any]) -> str:
         return _encode_escaped(message)
 
 
-def read(text: str, units_max: int = limits.CAPNWEB_MESSAGE_UNITS_MAX) -> list[Any]:
+def read(line: str | bytes, units_max: int = limits.CAPNWEB_MESSAGE_UNITS_MAX) -> list[Any]:
     """
-    Return the message that *text* is.
+    Return the message that *line* is.
 
     Raises:
-        ProtocolError: it is too long, too deep, or no JSON array.
+        ProtocolError: it is not text, too long, too deep, or no JSON array.
     """
-    if len(text) * 2 > units_max and _units(text) > units_max:
+    if not isinstance(line, str):
+        raise ProtocolError(BINARY)
+    if len(line) * 2 > units_max and _units(line) > units_max:
         raise ProtocolError(TOO_LONG.format(max=units_max))
     try:
-        message = _decode(text)
+        message = _decode(line)
     except RecursionError:
         raise ProtocolError(TOO_DEEP.format(max=limits.CAPNWEB_DEPTH_MAX)) from None
     except (msgspec.MsgspecError, ValueError):
-        message = _read_escaped(text)
+        message = _read_escaped(line)
     if type(message) is not list:
         raise ProtocolError(NOT_JSON.format(error=f"it is of type {type(message).__name__}"))
     return message
