@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from perdure._config.app import LoadedApp, load_app
 from perdure._config.project import Project
+from perdure.environment import Absent
+from perdure.resources import KIND_OF_OPTION
 
 if TYPE_CHECKING:
     from perdure.runtime import Runtime
@@ -34,12 +36,17 @@ def runtime_of(project: Project, app: LoadedApp, **options: Any) -> Runtime:
     """
     from perdure.runtime import Runtime
 
-    given = {
+    absent = {one.name: Absent(one.name, one.what) for one in project.hosted}
+    given: dict[str, Any] = {
         "bindings": app.bindings,
         "worker": app.worker,
         "entrypoints": app.entrypoints.values(),
         "services": {
             service.name: (app.entrypoints[service.class_name], service.props) for service in project.services
+        },
+        **{
+            option: {one.name: one.id for one in project.resources if one.option == option}
+            for option in KIND_OF_OPTION
         },
         "env": project.vars,
         "name": project.name,
@@ -47,4 +54,6 @@ def runtime_of(project: Project, app: LoadedApp, **options: Any) -> Runtime:
         "modules": app.modules,
         "declared": project.declared,
     }
-    return Runtime(app.classes.values(), **{**given, **options})
+    given |= options
+    given["env"] = {**absent, **given["env"]}
+    return Runtime(app.classes.values(), **given)

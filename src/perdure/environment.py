@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from perdure._base.current import current_env
+from perdure.errors import PerdureError
 
 if TYPE_CHECKING:
     from perdure.web import Headers, Request, Response
@@ -57,6 +58,42 @@ class Env(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<env: {', '.join(sorted(self.__dict__))}>"  # no values: some are secrets
+
+
+class Absent:
+    """
+    Stands for a binding that has nothing behind it here: any use raises an error that says what it would need.
+
+    Perdure has no place for what only Cloudflare's platform has, such as its AI models; the application starts
+    without, and a test puts a stand-in of its own there: `testing.runtime(vars={"AI": FakeAi()}, …)`.
+    """
+
+    __slots__ = ("__name", "__what")
+
+    def __init__(self, name: str, what: str) -> None:
+        self.__name = name
+        self.__what = what
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:2] == "__":  # of Python's own protocols, which ask whatever they meet
+            raise AttributeError(name)
+        raise self.__error(f".{name}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise self.__error("()")
+
+    def __getitem__(self, key: Any) -> Any:
+        raise self.__error("[…]")
+
+    def __error(self, use: str) -> PerdureError:
+        return PerdureError(
+            f"env.{self.__name}{use} cannot be used: env.{self.__name} is bound to {self.__what}, which is not here. "
+            "Perdure runs one project, and has nothing in the place of Cloudflare's platform. In a test, "
+            f'vars={{"{self.__name}": …}} puts something of yours there.'
+        )
+
+    def __repr__(self) -> str:
+        return f"<env.{self.__name}: {self.__what}, which is not here>"
 
 
 class CurrentEnv(Mapping[str, Any]):

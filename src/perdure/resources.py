@@ -15,6 +15,7 @@ KV: Final = Kind("perdure:kv", "KV namespace", "kv_namespaces", KvKeeper, KvName
 D1: Final = Kind("perdure:d1", "D1 database", "d1_databases", D1Keeper, D1Database)
 
 KINDS: Final[Mapping[str, Kind]] = {kind.key: kind for kind in (KV, D1)}
+KIND_OF_OPTION: Final[Mapping[str, Kind]] = {kind.option: kind for kind in KINDS.values()}
 
 
 def resources_of(kind: Kind, given: Mapping[str, str] | Iterable[str]) -> list[tuple[str, Resource]]:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 
 import pytest
 from support.inside import an_object, inside
 
 import perdure
-from perdure import ConfigError, DurableObject, Request, Response, Runtime, WorkerEntrypoint
-from perdure.environment import CurrentEnv
+from perdure import (
+    ConfigError,
+    DurableObject,
+    PerdureError,
+    Request,
+    Response,
+    Runtime,
+    WorkerEntrypoint,
+    testing,
+)
+from perdure.environment import Absent, CurrentEnv
 
 
 class Room(DurableObject):
@@ -134,3 +145,32 @@ async def test_an_object_of_another_runtime_sees_its_own_env():
             return (await room.module())[0], perdure.env.GREETING
 
         assert await inside(caller, call) == ("two", "one")
+
+
+@pytest.mark.parametrize("use", [lambda ai: ai.run, lambda ai: ai(), lambda ai: ai["x"]])
+def test_the_use_of_an_absent_binding_says_what_it_needs(use):
+    """What is called, read or asked of it: the error names the binding, and what is not here."""
+    with pytest.raises(PerdureError, match=r"env\.AI.* is bound to Workers AI, which is not here"):
+        use(Absent("AI", "Workers AI"))
+
+
+def test_an_absent_binding_can_be_looked_at():
+    """A debugger shows what it is, and Python's own protocols find that it has none of them."""
+    absent = Absent("AI", "Workers AI")
+    assert repr(absent) == "<env.AI: Workers AI, which is not here>"
+    assert not hasattr(absent, "__len__")
+    assert inspect.unwrap(absent) is absent
+
+
+async def test_an_application_with_absent_bindings_starts(tmp_path):
+    """In a test something else stands in the place of one."""
+    (tmp_path / "absent_bindings.py").write_text("")
+    hosted = {"ai": {"binding": "AI"}, "kv_namespaces": [{"binding": "KV", "id": "f00"}]}
+    (tmp_path / "wrangler.jsonc").write_text(json.dumps({"main": "absent_bindings.py", **hosted}))
+    async with testing.runtime(config=tmp_path) as app:
+        with pytest.raises(PerdureError, match="Workers AI"):
+            app.env.AI.run("model")
+        await app.env.KV.put("k", "1")
+        assert repr(app.env.KV) == "<KvNamespace 'f00'>"
+    async with testing.runtime(config=tmp_path, vars={"AI": "a stand-in"}) as app:
+        assert app.env.AI == "a stand-in"

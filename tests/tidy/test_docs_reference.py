@@ -9,6 +9,7 @@ import pytest
 
 from perdure._cli.exits import EXITS
 from perdure._cli.main import cli
+from perdure._config.env_names import HOSTED, KV_KEYS
 from perdure._config.project import State
 from perdure._config.schema import (
     BINDING_KEYS,
@@ -86,7 +87,7 @@ def test_every_key_has_its_row(key):
     assert rows(CONFIGURATION)[key][0]
 
 
-@pytest.mark.parametrize("name", [*BINDING_KEYS, "directory", *State.__args__])
+@pytest.mark.parametrize("name", [*BINDING_KEYS, *KV_KEYS, "directory", *State.__args__])
 def test_every_key_below_is_named(name):
     """Of bindings and assets, and the states of exports."""
     assert re.search(rf"[`.{{ ,]{name}[`}} ,]", CONFIGURATION)
@@ -96,4 +97,10 @@ def test_what_an_environment_inherits_is_what_the_code_says():
     """The two lists of the page are the whole."""
     (sentence,) = re.findall(r"(?s)uses `env\.staging`\.(.*?)unless.*?;(.*?) are not", CONFIGURATION)
     assert set(re.findall(r"`(\w+)`", sentence[0])) == set(KEYS) - set(NOT_INHERITED) - {"env"}
-    assert set(re.findall(r"`(\w+)`", sentence[1])) == set(NOT_INHERITED)
+    assert set(re.findall(r"`(\w+)`", sentence[1])) == set(NOT_INHERITED) - set(HOSTED)
+
+
+def test_every_key_of_cloudflares_platform_is_named():
+    """The list of the page is the whole."""
+    (sentence,) = re.findall(r"(?s)They are those of(.*?)\.\n", CONFIGURATION)
+    assert re.findall(r"`(\w+)`", sentence) == list(HOSTED)

@@ -16,6 +16,7 @@ from perdure._cli.prepare import Prepared
 from perdure._config.load import shown
 from perdure._config.problem import Problem, as_json
 from perdure._config.settings import unknown_variables
+from perdure.resources import KIND_OF_OPTION
 
 LOOPBACK = ("127.", "::1", "localhost")
 
@@ -26,7 +27,10 @@ def facts(prepared: Prepared) -> dict[str, Any]:
     return {
         "name": project.name,
         "main": shown(project.main),
-        "bindings": [[binding.name, binding.class_name] for binding in app.bound],
+        "bindings": [
+            *[[binding.name, "objects of", binding.class_name] for binding in app.bound],
+            *[[one.name, KIND_OF_OPTION[one.option].noun, one.id] for one in project.resources],
+        ],
         "worker": app.worker is not None,
         "variables": list(project.vars),
         "data": shown(prepared.data),
@@ -66,7 +70,7 @@ class Announcer:
                 perdure.__version__,
                 found["name"],
                 found["main"],
-                [(binding, class_name) for binding, class_name in found["bindings"]],
+                found["bindings"],
                 worker=found["worker"],
                 variables=found["variables"],
                 data=found["data"],

@@ -24,6 +24,8 @@ def env_types(
     *,
     objects: Iterable[tuple[str, str]],
     services: Iterable[tuple[str, str]],
+    own: Iterable[tuple[str, str]] = (),
+    absent: Iterable[str] = (),
     variables: Mapping[str, Any],
 ) -> str:
     """
@@ -34,6 +36,8 @@ def env_types(
         module: the application's main module, which has all the classes.
         objects: (name in `env`, class) of namespaces.
         services: (name in `env`, class) of workers.
+        own: (name in `env`, class of Perdure's) of other bindings.
+        absent: names that nothing is behind here.
         variables: the values of variables, of which the text only tells the types.
     """
     known = module.isidentifier() and not keyword.iskeyword(module)  # `import my-app` is no Python
@@ -44,12 +48,15 @@ def env_types(
     lines = {
         **{name: f"Namespace[{path(class_name)}]" for name, class_name in objects},
         **{name: path(class_name) for name, class_name in services},
+        **dict(own),
+        **dict.fromkeys(absent, "Any"),
         **{name: _type(value) for name, value in variables.items()},
     }
     body = [f"    {name}: {annotation}" for name, annotation in lines.items() if _is_attribute(name)]
     body += [f"    # env[{name!r}]: {lines[name]}" for name in lines if not _is_attribute(name)]
     text = "\n".join(body)
-    imports = ["    from perdure import Namespace"] if "Namespace[" in text else []
+    used = sorted({*(["Namespace"] if "Namespace[" in text else []), *(kind for _, kind in own)})
+    imports = [f"    from perdure import {', '.join(used)}"] if used else []
     if f"{module}." in text:
         imports += [*([""] if imports else []), f"    import {module}"]
     names = ["TYPE_CHECKING"] * bool(imports) + ["Any"] * ("Any" in text) + ["Protocol"]

@@ -36,7 +36,7 @@ def banner(
     version: str,
     name: str,
     main: str,
-    rows: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
     *,
     worker: bool,
     variables: Iterable[str],
@@ -50,12 +50,12 @@ def banner(
         f"{paint('Perdure', 'bold', colour=colour)} {version}  {paint(name, 'bold', colour=colour)}  {main}"
     )
     lines = [title, ""]
-    table = [(f"env.{binding}", class_name) for binding, class_name in rows]
-    width = max((len(left) for left, _ in table), default=0)
+    width = max((len(name) for name, _, _ in rows), default=0)
     lines += [
-        f"  {left.ljust(width)}  {paint('objects of', 'dim', colour=colour)} {right}" for left, right in table
+        f"  env.{name.ljust(width)}  {paint(what, 'dim', colour=colour)} {which}"
+        for name, what, which in rows
     ]
-    if not table:
+    if not any(what == "objects of" for _, what, _ in rows):
         lines.append(paint("  no durable objects", "yellow", colour=colour))
     facts = [("requests", "Default.fetch" if worker else "nobody answers them")]
     names = sorted(variables)

@@ -18,6 +18,7 @@ from perdure._config.load import shown
 from perdure._config.problem import Problem, ProblemsFound, refused
 from perdure._config.project import Project
 from perdure._rpc.reach import BASE_MARK, is_declared, kind_of
+from perdure.resources import KIND_OF_OPTION
 
 PYTHON_NAME = "env.pyi"
 TYPESCRIPT_NAME = "api.d.ts"
@@ -103,6 +104,8 @@ def _python(project: Project, app: LoadedApp) -> str:
         project.main.stem,
         objects=[(binding.name, binding.class_name) for binding in app.bound],
         services=[(service.name, service.class_name) for service in project.services],
+        own=[(one.name, KIND_OF_OPTION[one.option].front.__name__) for one in project.resources],
+        absent=[one.name for one in project.hosted],
         variables=project.vars,
     )
 

@@ -145,8 +145,8 @@ def _automatic(
             continue
         if value.__module__ == module.__name__ or _is_below(sys.modules.get(value.__module__), folder):
             bound_as = binding_name(name)
-            if bound_as in project.vars:
-                message = f'class "{name}" is bound as {bound_as}, but there is a variable of that name too'
+            if bound_as in project.vars or bound_as in project.names_in_env:
+                message = f'class "{name}" is bound as {bound_as}, but env has something else of that name'
                 help = "rename one of them, or name the bindings in a configuration"
                 raise ProblemsFound(
                     [_at_class(value, shown(project.main), "app/duplicate-binding", message, help)]

@@ -14,7 +14,7 @@ from typing import Any
 
 from perdure._config import dotenv, jsonc, toml
 from perdure._config.names import project_name
-from perdure._config.problem import Problem, ProblemsFound, did_you_mean, errors
+from perdure._config.problem import Problem, ProblemsFound, did_you_mean, errors, listed
 from perdure._config.project import Project
 from perdure._config.record import Record, loads
 from perdure._config.schema import read_project
@@ -77,6 +77,13 @@ def _load(path: str, config: str | None, environment: str | None, variables: Seq
     values, problems, read = _files_of_variables(project.root, environment)
     if errors(problems):
         raise ProblemsFound(problems)
+    if project.secrets is not None:
+        # As Cloudflare's tool does: these and no others; where a file lacks one the process's own environment may have it.
+        found_in = {**os.environ, **values}
+        values = {name: found_in[name] for name in project.secrets if name in found_in}
+        missing = [name for name in project.secrets if name not in values and name not in given]
+        if missing:
+            warnings.append(_missing_secrets(project, missing))
     for name in project.names_in_env:
         if name in {**values, **given}:
             where_from = "--var" if name in given else ".env or .dev.vars"
@@ -94,6 +101,17 @@ def _load(path: str, config: str | None, environment: str | None, variables: Seq
         vars={**project.vars, **values, **given},
         warnings=(*warnings, *project.warnings),
         watched=(*project.watched, *read),
+    )
+
+
+def _missing_secrets(project: Project, missing: Sequence[str]) -> Problem:
+    return project.problem(
+        "config/missing-secret",
+        f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} required, and not set",
+        "secrets",
+        "required",
+        severity="warning",
+        help="set it in .dev.vars or .env, or in the environment of the process",
     )
 
 

@@ -36,6 +36,27 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """`env.<name>` is something that Perdure keeps itself, such as a KV namespace."""
+
+    option: str
+    """The key of the configuration, and the argument of `Runtime`: `kv_namespaces`."""
+    name: str
+    id: str
+    """Two names with one id are one thing."""
+    at: Where = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """`env.<name>` would be something that only Cloudflare's platform has."""
+
+    name: str
+    what: str
+    at: Where = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rename:
     """The objects of one class become those of another (MIG-05)."""
 
@@ -90,8 +111,12 @@ class Project:
     bindings: tuple[Binding, ...] | None = None
     """None: each class that the application defines is bound under its name in UPPER_SNAKE_CASE."""
     services: tuple[Service, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    hosted: tuple[Hosted, ...] = ()
     declared: Declared = field(default_factory=Declared)
     vars: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] | None = None
+    """The variables that must not be in the configuration; None: whatever the files of variables have."""
     compatibility_date: str | None = None
     compatibility_flags: tuple[str, ...] = ()
     crons: tuple[Cron, ...] = ()
@@ -107,10 +132,12 @@ class Project:
 
     @property
     def names_in_env(self) -> tuple[str, ...]:
-        """What the configuration binds, in order: objects, then services."""
+        """What the configuration binds, in order: objects, services, what Perdure keeps, what it has not."""
         return (
             *[binding.name for binding in self.bindings or ()],
             *[service.name for service in self.services],
+            *[resource.name for resource in self.resources],
+            *[hosted.name for hosted in self.hosted],
         )
 
     @property

@@ -10,17 +10,19 @@ import datetime
 import keyword
 import pathlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from perdure._base.cron import Cron, CronError
 from perdure._base.cron import parse as parse_cron
+from perdure._config.env_names import HOSTED, EnvNames, hosted, kv_namespaces
 from perdure._config.names import WORKER_NAME, project_name
 from perdure._config.problem import Problem, did_you_mean, errors, listed
 from perdure._config.project import (
     Binding,
     Declared,
     Export,
+    Hosted,
     Migration,
     Project,
     Rename,
@@ -39,6 +41,8 @@ KEYS: dict[str, str] = {
     "vars": "Table of values that the application finds in `env`.",
     "durable_objects": "`bindings`: list of `{name, class_name}`; `env.<name>` is the class's namespace.",
     "services": "List of `{binding, service, entrypoint, props}`; `env.<binding>` calls a worker class of this project.",
+    "kv_namespaces": "List of `{binding, id}`; `env.<binding>` is a KV namespace, which Perdure keeps.",
+    "secrets": "`required`: list of variables that have to come from the environment or a file of variables.",
     "migrations": "Ordered list of `{tag, …}`: how classes came, were renamed and went.",
     "exports": "Table class name → `{type, state, storage, renamed_to}`: the classes as they should be, "
     "instead of `migrations`.",
@@ -50,7 +54,7 @@ KEYS: dict[str, str] = {
 """Every key of the top level that means something here; the reference page is checked against it."""
 
 ENVIRONMENT_KEYS: tuple[str, ...] = tuple(key for key in KEYS if key != "env")
-NOT_INHERITED: tuple[str, ...] = ("durable_objects", "services", "vars")
+NOT_INHERITED: tuple[str, ...] = ("durable_objects", "services", "vars", "kv_namespaces", "secrets", *HOSTED)
 BINDING_KEYS: tuple[str, ...] = ("name", "class_name", "script_name", "environment")
 SERVICE_KEYS: tuple[str, ...] = ("binding", "service", "entrypoint", "props", "environment")
 MIGRATION_KEYS: tuple[str, ...] = (
@@ -66,15 +70,15 @@ EXPORT_KEYS: tuple[str, ...] = ("type", "state", "storage", "renamed_to", "trans
 # Keys of Cloudflare's tool with no meaning on one's own machine, or not yet.
 UNUSED_KEYS: tuple[str, ...] = tuple(
     """
-    account_id ai ai_search alias analytics_engine_datasets base_dir browser build cache cloudchamber
-    compliance_region containers d1_databases data_blobs define dev dispatch_namespaces
-    find_additional_modules first_party_worker flagship hyperdrive images jsx_factory jsx_fragment
-    keep_names keep_vars kv_namespaces legacy_env limits logfwdr logpush media minify mtls_certificates
-    no_bundle node_compat observability pages_build_output_dir pipelines placement preserve_file_names
-    preview_urls previews python_modules queues r2_buckets ratelimits route routes rules secrets
-    secrets_store_secrets send_email send_metrics site streaming_tail_consumers tail_consumers
-    text_blobs tsconfig unsafe unsafe_hello_world upload_source_maps vectorize version_metadata
-    vpc_services wasm_modules worker_loaders workers_dev workflows
+    account_id alias base_dir build cache cloudchamber
+    compliance_region containers d1_databases data_blobs define dev
+    find_additional_modules first_party_worker jsx_factory jsx_fragment
+    keep_names keep_vars legacy_env limits logpush minify
+    no_bundle node_compat observability pages_build_output_dir placement preserve_file_names
+    preview_urls previews python_modules route routes rules
+    send_metrics site streaming_tail_consumers tail_consumers
+    text_blobs tsconfig unsafe_hello_world upload_source_maps
+    wasm_modules workers_dev
     """.split()
 )
 UNUSED_ASSETS_KEYS: tuple[str, ...] = ("binding", "html_handling", "not_found_handling", "run_worker_first")
@@ -107,12 +111,11 @@ def read_project(
     """
     problems: list[Problem] = []
     top = Reader(table, at, source, problems)
-    unused = top.refuse_unknown((*KEYS, "$schema"), UNUSED_KEYS)
+    unused = top.refuse_unknown((*KEYS, "$schema", *HOSTED), UNUSED_KEYS)
     chosen = _environment(top, environment)
     if chosen is not top:
-        unused += [
-            f"env.{environment}.{name}" for name in chosen.refuse_unknown(ENVIRONMENT_KEYS, UNUSED_KEYS)
-        ]
+        known = (*ENVIRONMENT_KEYS, *HOSTED)
+        unused += [f"env.{environment}.{name}" for name in chosen.refuse_unknown(known, UNUSED_KEYS)]
 
     def owner(name: str) -> Reader:
         """Return the table that decides a key: the environment's own, or the inherited one (MIG-09)."""
@@ -121,7 +124,8 @@ def read_project(
     name = top.text("name") or default_name or project_name(root.name)
     if environment is not None and chosen is not top:
         name = chosen.text("name") or f"{name}-{environment}"
-    bindings = _bindings(chosen, name, unused)
+    names, elsewhere = EnvNames(), list[Hosted]()
+    bindings = _bindings(chosen, name, unused, names, elsewhere)
     if bindings is None and chosen is not top and "durable_objects" in top:
         bindings = ()
     for key in NOT_INHERITED:
@@ -132,18 +136,11 @@ def read_project(
                 severity="warning",
                 help=f'repeat what it needs under "env.{environment}.{key}"',
             )
-    objects_bound = [binding.name for binding in bindings or ()]
-    services = _services(chosen, name, objects_bound)
+    services = _services(chosen, name, names, elsewhere)
+    resources = tuple(kv_namespaces(chosen, names))
+    elsewhere += hosted(chosen, names, unused)
     variables = chosen.mapping("vars")
-    for bound in (*objects_bound, *(service.name for service in services)):
-        if bound in variables:
-            chosen.add(
-                "config/duplicate-binding",
-                f'"{bound}" is both a binding and a variable; env can hold one of them',
-                "vars",
-                bound,
-                key=True,
-            )
+    names.check_variables(chosen, variables)
     main = owner("main").text(
         "main", required=True, help='add the application\'s file, for instance "app.py"'
     )
@@ -184,8 +181,11 @@ def read_project(
         main=root / (main or ""),
         bindings=bindings,
         services=services,
+        resources=resources,
+        hosted=tuple(elsewhere),
         declared=declared,
         vars=variables,
+        secrets=_secrets(chosen),
         compatibility_date=_date(owner("compatibility_date")),
         compatibility_flags=owner("compatibility_flags").texts("compatibility_flags"),
         crons=_crons(owner("triggers")),
@@ -218,14 +218,16 @@ def _environment(top: Reader, environment: str | None) -> Reader:
     return top
 
 
-def _bindings(table: Reader, project: str, unused: list[str]) -> tuple[Binding, ...] | None:
+def _bindings(
+    table: Reader, project: str, unused: list[str], names: EnvNames, elsewhere: list[Hosted]
+) -> tuple[Binding, ...] | None:
     if "durable_objects" not in table:
         return None
     objects = table.below("durable_objects")
     unused += [
         f"durable_objects.{key}" for key in objects.refuse_unknown(("bindings",), UNUSED_DURABLE_OBJECTS_KEYS)
     ]
-    result: dict[str, Binding] = {}
+    result: list[Binding] = []
     for entry in objects.tables("bindings"):
         entry.refuse_unknown(BINDING_KEYS)
         name = entry.text("name", required=True, help="it is the attribute of env")
@@ -233,46 +235,54 @@ def _bindings(table: Reader, project: str, unused: list[str]) -> tuple[Binding, 
             "class_name", required=True, help="it is the name of the class in the main file"
         )
         script = entry.text("script_name")
-        if script is not None and script != project:
-            entry.add(
-                "config/script-name",
-                f'"{name}" is a class of another project, "{script}"; a process runs one project',
-                "script_name",
-                help="define or import the class in this project's main file and remove script_name,\n"
-                "or reach the other project over HTTP",
-            )
-        if name is None or class_name is None:
+        if not names.take(entry, name, "name") or name is None or class_name is None:
             continue
-        if name in result:
-            entry.add("config/duplicate-binding", f'two bindings are named "{name}"', "name")
+        if script is None or script == project:
+            result.append(Binding(name, class_name, entry.at))
             continue
-        result[name] = Binding(name, class_name, entry.at)
-    return tuple(result.values())
+        elsewhere.append(Hosted(name, f'objects of another project, "{script}"', entry.at))
+        entry.add(
+            "config/script-name",
+            f'"{name}" is a class of another project, "{script}"; a process runs one project',
+            "script_name",
+            severity="warning",
+            help="using it raises an error: define or import the class in this project's main file and remove\n"
+            "script_name, or reach the other project over HTTP",
+        )
+    return tuple(result)
 
 
-def _services(table: Reader, project: str, taken: Collection[str]) -> tuple[Service, ...]:
-    result: dict[str, Service] = {}
+def _services(table: Reader, project: str, names: EnvNames, elsewhere: list[Hosted]) -> tuple[Service, ...]:
+    result: list[Service] = []
     for entry in table.tables("services"):
         entry.refuse_unknown(SERVICE_KEYS)
         name = entry.text("binding", required=True, help="it is the attribute of env")
         service = entry.text("service", required=True, help=f'write the name of this project, "{project}"')
-        if service is not None and service != project:
-            entry.add(
-                "config/other-service",
-                f'"{name}" is a worker of another project, "{service}"; a process runs one project',
-                "service",
-                hint=f'this project is called "{project}"',
-                help="define or import the class in this project's main file and name it as entrypoint,\n"
-                "or reach the other project over HTTP",
-            )
         class_name = entry.text("entrypoint") or WORKER_NAME
-        if name is None:
+        if not names.take(entry, name) or name is None:
             continue
-        if name in result or name in taken:
-            entry.add("config/duplicate-binding", f'two bindings are named "{name}"', "binding")
+        if service is None or service == project:
+            result.append(Service(name, class_name, entry.mapping("props"), entry.at))
             continue
-        result[name] = Service(name, class_name, entry.mapping("props"), entry.at)
-    return tuple(result.values())
+        elsewhere.append(Hosted(name, f'a worker of another project, "{service}"', entry.at))
+        entry.add(
+            "config/other-service",
+            f'"{name}" is a worker of another project, "{service}"; a process runs one project',
+            "service",
+            severity="warning",
+            hint=f'this project is called "{project}"',
+            help="using it raises an error: define or import the class in this project's main file and name it as\n"
+            "entrypoint, or reach the other project over HTTP",
+        )
+    return tuple(result)
+
+
+def _secrets(table: Reader) -> tuple[str, ...] | None:
+    if "secrets" not in table:
+        return None
+    secrets = table.below("secrets")
+    secrets.refuse_unknown(("required",))
+    return secrets.texts("required")
 
 
 def _crons(table: Reader) -> tuple[Cron, ...]:

@@ -17,9 +17,7 @@ or verifies objects finds it, with or without the application. `perdure.resource
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,8 @@ class Kind:
     option: str
     """The argument of `Runtime`, and the key of the configuration."""
     keeper: type
-    front: Callable[[Any, str], Any]
-    """(namespace of the keeper, id) → what `env` has."""
+    front: type
+    """Of what `env` has; made with the namespace of the keeper, and the id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ def test_the_banner_shows_bindings_variables_and_folders():
         "1.0",
         "shop",
         "app.py",
-        [("ROOM", "Room"), ("CHAT_HALL", "Hall")],
+        [("ROOM", "objects of", "Room"), ("CHAT_HALL", "objects of", "Hall"), ("KV", "KV namespace", "f00")],
         worker=True,
         variables=["B", "A"],
         data=".perdure",
@@ -25,6 +25,7 @@ def test_the_banner_shows_bindings_variables_and_folders():
         "Perdure 1.0  shop  app.py\n\n"
         "  env.ROOM       objects of Room\n"
         "  env.CHAT_HALL  objects of Hall\n"
+        "  env.KV         KV namespace f00\n"
         "  requests     Default.fetch\n"
         "  variables    A, B\n"
         "  environment  staging\n"

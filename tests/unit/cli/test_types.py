@@ -125,6 +125,15 @@ def test_an_empty_env_is_a_class_too():
     assert written().endswith('    """Bindings and variables."""\n\n    # none\n')
 
 
+def test_other_bindings_have_the_classes_of_perdure():
+    """What nothing is behind here may be anything."""
+    text = written(
+        objects=[("ROOM", "Room")], own=[("A", "KvNamespace"), ("B", "KvNamespace")], absent=["AI"]
+    )
+    assert "    from perdure import KvNamespace, Namespace\n" in text
+    assert "    ROOM: Namespace[app.Room]\n    A: KvNamespace\n    B: KvNamespace\n    AI: Any\n" in text
+
+
 def test_a_module_that_cannot_be_imported_by_name_leaves_any():
     """`my-app.py` can be run, and no Python file can import it."""
     text = written(module="my-app", objects=[("ROOM", "Room")], services=[("AUTH", "Auth")])

@@ -187,6 +187,29 @@ BASE = {
 }
 
 
+SECRETS = {"app.py": "", "wrangler.jsonc": {"main": "app.py", "secrets": {"required": ["A", "B"]}}}
+
+
+def test_required_secrets_come_from_files_then_the_environment(monkeypatch):
+    """These and no others: what else the files have stays out."""
+    monkeypatch.setenv("A", "process")
+    monkeypatch.setenv("B", "process")
+    monkeypatch.setenv("C", "process")
+    write({**SECRETS, ".dev.vars": "A=file\nC=file"})
+    assert load_project().vars == {"A": "file", "B": "process"}
+
+
+def test_a_required_secret_that_is_not_set_is_a_warning(monkeypatch):
+    """It is told with its name; `--var` sets one too."""
+    for name in "AB":
+        monkeypatch.delenv(name, raising=False)
+    write(SECRETS)
+    (problem,) = load_project(variables=["A:1"]).warnings
+    assert (problem.code, problem.severity) == ("config/missing-secret", "warning")
+    assert problem.message == '"B" is required, and not set'
+    assert problem.line is not None
+
+
 def test_variables_come_from_the_command_line_then_dev_vars_then_env_then_the_configuration():
     """The later one wins."""
     write({**BASE, ".env": "A=env\nB=env\nC=env", ".dev.vars": "A=dev\nB=dev"})

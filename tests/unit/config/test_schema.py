@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure._config import jsonc, toml
-from perdure._config.project import Binding, Export, Migration, Rename, Service
+from perdure._config.env_names import HOSTED
+from perdure._config.project import Binding, Export, Migration, Rename, Resource, Service
 from perdure._config.schema import KEYS, UNUSED_KEYS, read_project
 
 ROOT = pathlib.Path("/project")
@@ -105,13 +106,15 @@ def test_bindings_name_classes():
 
 
 @pytest.mark.rows("MIG-01")
-def test_a_class_of_another_project_is_refused():
-    """One process runs one project."""
-    problem = problem_of(
-        {"durable_objects": {"bindings": [{"name": "R", "class_name": "Room", "script_name": "x"}]}}
-    )
-    assert problem.code == "config/script-name"
+def test_a_class_of_another_project_is_absent():
+    """One process runs one project: it starts, and what is not here is told."""
+    table = {"durable_objects": {"bindings": [{"name": "R", "class_name": "Room", "script_name": "x"}]}}
+    problem = problem_of(table)
+    assert (problem.code, problem.severity) == ("config/script-name", "warning")
     assert pointed_at(problem) == '"x"'
+    project = project_of(table)
+    assert project.bindings == ()
+    assert [(one.name, one.what) for one in project.hosted] == [("R", 'objects of another project, "x"')]
 
 
 @pytest.mark.rows("MIG-01")
@@ -324,21 +327,90 @@ def test_other_keys_of_cloudflare_are_told_once():
     """The file stays usable for both; one line says what Perdure leaves out."""
     problem = problem_of(
         {
-            "kv_namespaces": [],
+            "route": "x",
             "ai": {},
             "assets": {"directory": "x", "binding": "ASSETS"},
             "observability": {},
         }
     )
     assert problem.severity == "warning"
-    assert problem.message == (
-        '"kv_namespaces", "ai", "observability" and "assets.binding" are not used by Perdure'
-    )
+    assert problem.message == ('"route", "observability", "ai" and "assets.binding" are not used by Perdure')
 
 
 def test_no_key_is_both_used_and_unused():
-    """The two tables are apart."""
+    """The tables are apart."""
     assert not set(KEYS) & set(UNUSED_KEYS)
+    assert not set(HOSTED) & {*KEYS, *UNUSED_KEYS}
+
+
+def test_kv_namespaces_are_resources():
+    """With the id that other projects' bindings may have too; without one the binding is the id."""
+    table = {"kv_namespaces": [{"binding": "A", "id": "f00", "preview_id": "x"}, {"binding": "B"}]}
+    assert project_of(table).resources == (
+        Resource("kv_namespaces", "A", "f00", ("kv_namespaces", 0)),
+        Resource("kv_namespaces", "B", "B", ("kv_namespaces", 1)),
+    )
+
+
+def test_kv_namespaces_do_not_reach_environments():
+    """As no binding does."""
+    table = {
+        "kv_namespaces": [{"binding": "A"}],
+        "env": {"a": {}, "b": {"kv_namespaces": [{"binding": "B"}]}},
+    }
+    assert problem_of(table, environment="a").code == "config/not-inherited"
+    assert project_of(table, environment="b").names_in_env == ("B",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "pointed"),
+    [
+        ({"id": "x"}, "config/missing-key", "{"),
+        ({"binding": 5}, "config/wrong-type", "5"),
+        ({"binding": "KV", "id": 5}, "config/wrong-type", "5"),
+        ({"binding": "KV", "id": ""}, "config/wrong-type", '""'),
+        ({"binding": "KV", "ids": "x"}, "config/unknown-key", '"ids"'),
+        ({"binding": "AUTH"}, "config/duplicate-binding", '"AUTH"'),
+        ("KV", "config/wrong-type", '"KV"'),
+    ],
+)
+def test_a_wrong_namespace_is_told_at_its_place(entry, code, pointed):
+    """Names, ids, and what is no table."""
+    problem = problem_of({"services": [AUTH], "kv_namespaces": [entry]})
+    assert problem.code == code
+    assert pointed_at(problem) == pointed
+
+
+def test_a_variable_is_not_called_as_a_namespace():
+    """Env can hold one of them."""
+    problem = problem_of({"kv_namespaces": [{"binding": "A"}], "vars": {"A": "1"}})
+    assert problem.code == "config/duplicate-binding"
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        ({"ai": {"binding": "X"}}, ["X"]),
+        ({"r2_buckets": [{"binding": "X", "bucket_name": "b"}, {"binding": "Y"}]}, ["X", "Y"]),
+        ({"queues": {"producers": [{"binding": "X", "queue": "q"}], "consumers": [{"queue": "q"}]}}, ["X"]),
+        ({"send_email": [{"name": "X"}]}, ["X"]),
+        ({"workflows": [{"binding": "X", "name": "flow", "class_name": "Flow"}]}, ["X"]),
+        ({"unsafe": {"bindings": [{"name": "X", "type": "t"}]}}, ["X"]),
+    ],
+)
+def test_what_only_cloudflare_has_is_absent(table, names):
+    """Whatever form its key has; the start is warned, once for all of them."""
+    problem = problem_of(table)
+    assert (problem.code, problem.severity) == ("config/hosted", "warning")
+    assert [one.name for one in project_of(table).hosted] == names
+
+
+@pytest.mark.parametrize("key", sorted(HOSTED))
+@pytest.mark.parametrize("value", [None, [], {}, "x", [5], {"binding": 5}, [{"binding": ""}]])
+def test_what_binds_nothing_is_not_used(key, value):
+    """No form of these keys stops a start."""
+    problem = problem_of({key: value})
+    assert (problem.code, problem.severity) == ("config/not-used", "warning")
 
 
 def test_the_schema_key_of_editors_is_fine():
@@ -421,10 +493,15 @@ def test_a_service_names_a_worker_class_and_its_props():
 
 
 @pytest.mark.rows("EP-10")
-def test_a_service_of_another_project_is_refused():
-    """A process runs one project."""
+def test_a_service_of_another_project_is_absent():
+    """A process runs one project: it starts, and what is not here is told."""
     problem = problem_of({"services": [{**AUTH, "service": "billing"}]})
-    assert problem.code == "config/other-service"
+    assert (problem.code, problem.severity) == ("config/other-service", "warning")
+    project = project_of({"services": [{**AUTH, "service": "billing"}]})
+    assert project.services == ()
+    assert [(one.name, one.what) for one in project.hosted] == [
+        ("AUTH", 'a worker of another project, "billing"')
+    ]
     assert problem.hint == 'this project is called "shop"'
     assert pointed_at(problem) == '"billing"'
 
@@ -486,7 +563,7 @@ VALUES = st.recursive(
 
 @pytest.mark.fuzz
 @given(
-    st.dictionaries(st.sampled_from([*KEYS, *UNUSED_KEYS, "$schema", "x"]), VALUES, max_size=6),
+    st.dictionaries(st.sampled_from([*KEYS, *UNUSED_KEYS, *HOSTED, "$schema", "x"]), VALUES, max_size=6),
     st.sampled_from([None, "A"]),
 )
 def test_whatever_a_file_says_the_answer_is_a_project_and_problems(table, environment):
