@@ -22,6 +22,7 @@ from perdure._config.load import shown
 from perdure._config.names import WORKER_NAME, binding_name
 from perdure._config.problem import Problem, ProblemsFound, did_you_mean, errors
 from perdure._config.project import Binding, Project, Service
+from perdure._config.requirements import import_help, missing_packages
 
 _OURS = str(pathlib.Path(__file__).resolve().parents[1])
 
@@ -67,7 +68,7 @@ def load_app(project: Project, *, object_base: type, worker_base: type) -> Loade
         for name, value in members.items()
         if issubclass(value, object_base) and value is not object_base
     }
-    problems: list[Problem] = []
+    problems = missing_packages(project.root)
     if project.bindings is None:
         bound = _automatic(project, module, classes)
     else:
@@ -295,7 +296,7 @@ def _import(project: Project) -> types.ModuleType:
         raise
     except BaseException as error:  # SystemExit too: a module that exits does not take us along
         sys.modules.pop(name, None)
-        raise ProblemsFound([import_problem(error, main)]) from None
+        raise ProblemsFound([import_problem(error, main, project.root)]) from None
     return module
 
 
@@ -304,7 +305,7 @@ def _is_file(module: types.ModuleType, path: pathlib.Path) -> bool:
     return file is not None and pathlib.Path(file).resolve() == path
 
 
-def import_problem(error: BaseException, main: pathlib.Path) -> Problem:
+def import_problem(error: BaseException, main: pathlib.Path, root: pathlib.Path) -> Problem:
     """Return the problem that tells of an exception raised while the application was imported."""
     kind = type(error).__name__
     message = f"{kind}: {error}" if str(error) else kind
@@ -312,7 +313,7 @@ def import_problem(error: BaseException, main: pathlib.Path) -> Problem:
         return _syntax_problem(error)
     frames = _own_frames(error, main.parent)
     if not frames:
-        return Problem("app/import-failed", message, file=shown(main), help=_import_help(error, main))
+        return Problem("app/import-failed", message, file=shown(main), help=_import_help(error, main, root))
     last = frames[-1]
     number = last.lineno or 1
     line = linecache.getline(last.filename, number).rstrip("\n")
@@ -335,7 +336,7 @@ def import_problem(error: BaseException, main: pathlib.Path) -> Problem:
         max(1, end - column),
         line,
         hint=_import_hint(error, main),
-        help=_import_help(error, main),
+        help=_import_help(error, main, root),
         trace=tuple(trace),
     )
 
@@ -399,12 +400,11 @@ def _import_hint(error: BaseException, main: pathlib.Path) -> str | None:
     return None
 
 
-def _import_help(error: BaseException, main: pathlib.Path) -> str | None:
+def _import_help(error: BaseException, main: pathlib.Path, root: pathlib.Path) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.split(".")[0]
         if top in {"js", "pyodide", "workers", "asgi"}:
             return f'"{top}" is a module of Cloudflare\'s Python Workers; here its names come from perdure'
-        return f'install it for {sys.executable}, or put "{top}.py" beside {main.name}'
     if isinstance(error, SystemExit):
         return 'the module ends the program when it is imported; put that under `if __name__ == "__main__":`'
-    return None
+    return import_help(error, main, root)

@@ -216,6 +216,13 @@ def test_a_module_that_cannot_be_found_has_a_hint_and_a_help():
     assert sys.executable in problem.help
 
 
+def test_packages_that_are_declared_and_not_installed_are_a_warning():
+    """What is imported late would fail only then."""
+    pathlib.Path("pyproject.toml").write_text('[project]\ndependencies = ["no-such-package"]\n')
+    app = load(HEAD + WORKER)
+    assert [problem.code for problem in app.problems] == ["app/missing-packages"]
+
+
 @pytest.mark.parametrize(
     "text", ["raise SystemExit(3)", "import sys\nsys.exit()", "class E(BaseException): pass\nraise E"]
 )
