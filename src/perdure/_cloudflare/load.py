@@ -3,25 +3,75 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import types
+from typing import Any, Final
 
-from perdure._cloudflare import hooks
+from perdure._cloudflare import compat_flags, env_view, hooks
 from perdure._cloudflare.adapter import ObjectAdapter, WorkerAdapter, adapt
+from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
 from perdure._config.app import LoadedApp, load_app
+from perdure._config.load import shown
+from perdure._config.names import WORKER_NAME
+from perdure._config.problem import Problem
 from perdure._config.project import Project
+from perdure._engine.methods import call_with
+
+GLOBAL_HANDLERS: Final = {"on_fetch": "fetch", "on_scheduled": "scheduled"}
+"""Functions of the main module that were a worker once, and the methods that they are now."""
+NO_GLOBAL_HANDLERS_FROM: Final = "2025-08-14"
+GLOBAL_HANDLERS_FLAG: Final = "disable_python_no_global_handlers"
 
 
 def load(project: Project) -> LoadedApp:
     """Import the project's main module, and put an adapter in the place of each of its classes."""
     hooks.install(project.root, project.main.parent)
-    from perdure._cloudflare.workers import DurableObject, WorkerEntrypoint
+    compat_flags.know(project.compatibility_flags)
+    env_view.know(project.vars, project.names_in_env)
+    problems: list[Problem] = []
 
-    app = load_app(project, object_base=DurableObject, worker_base=WorkerEntrypoint)
-    objects = {name: adapt(cls, ObjectAdapter) for name, cls in app.classes.items()}
-    workers = {name: adapt(cls, WorkerAdapter) for name, cls in app.entrypoints.items()}
+    def imported(module: types.ModuleType) -> None:
+        problems.extend(_take_global_handlers(project, module))
+
+    app = load_app(project, object_base=DurableObject, worker_base=WorkerEntrypoint, imported=imported)
+    adapter = functools.cache(adapt)  # of a class with two names there is one
     return dataclasses.replace(
         app,
-        classes=objects,
-        bindings={name: objects[cls.__name__] for name, cls in app.bindings.items()},
-        worker=None if app.worker is None else workers[app.worker.__name__],
-        entrypoints=workers,
+        classes={name: adapter(cls, ObjectAdapter) for name, cls in app.classes.items()},
+        bindings={name: adapter(cls, ObjectAdapter) for name, cls in app.bindings.items()},
+        worker=None if app.worker is None else adapter(app.worker, WorkerAdapter),
+        entrypoints={name: adapter(cls, WorkerAdapter) for name, cls in app.entrypoints.items()},
+        problems=(*problems, *app.problems),
     )
+
+
+def _take_global_handlers(project: Project, module: types.ModuleType) -> list[Problem]:
+    """Make the worker of a module that has `on_fetch` and its like, and no class `Default`."""
+    found = {name: getattr(module, name, None) for name in GLOBAL_HANDLERS}
+    handlers = {GLOBAL_HANDLERS[name]: value for name, value in found.items() if callable(value)}
+    if not handlers or hasattr(module, WORKER_NAME):
+        return []
+    methods = {name: _method(function) for name, function in handlers.items()}
+    setattr(
+        module,
+        WORKER_NAME,
+        type(WORKER_NAME, (WorkerEntrypoint,), {"__module__": module.__name__, **methods}),
+    )
+    date = project.compatibility_date
+    if date is None or date < NO_GLOBAL_HANDLERS_FROM or GLOBAL_HANDLERS_FLAG in project.compatibility_flags:
+        return []
+    name = next(name for name, value in found.items() if callable(value))
+    return [
+        project.problem(
+            "app/global-handlers",
+            f"{shown(project.main)} answers with {name}(), which Cloudflare calls no more with this date",
+            "compatibility_date",
+            severity="warning",
+            help=f"write `class Default(WorkerEntrypoint)` with `async def {GLOBAL_HANDLERS[name]}(self, …)`, or add the "
+            f'compatibility flag "{GLOBAL_HANDLERS_FLAG}"',
+        )
+    ]
+
+
+def _method(function: Any) -> Any:
+    return lambda self, event: call_with(function, event, self.env, self.ctx)

@@ -15,7 +15,7 @@ import pathlib
 import sys
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from perdure._config.load import shown
@@ -48,7 +48,13 @@ class LoadedApp:
     """Warnings, none of which stops a start."""
 
 
-def load_app(project: Project, *, object_base: type, worker_base: type) -> LoadedApp:
+def load_app(
+    project: Project,
+    *,
+    object_base: type,
+    worker_base: type,
+    imported: Callable[[types.ModuleType], None] = lambda module: None,
+) -> LoadedApp:
     """
     Import the main module, with its folder as import root, and find what the configuration names.
 
@@ -56,11 +62,13 @@ def load_app(project: Project, *, object_base: type, worker_base: type) -> Loade
         project: what to import.
         object_base: `perdure.DurableObject`; given, because this layer does not know it.
         worker_base: `perdure.WorkerEntrypoint`.
+        imported: is given the module before its classes are looked for.
 
     Raises:
         ProblemsFound: the import failed, or a class is missing or of the wrong kind.
     """
     module = _import(project)
+    imported(module)
     file = shown(project.main)
     members = {name: value for name, value in vars(module).items() if inspect.isclass(value)}
     classes = {
@@ -404,7 +412,10 @@ def _import_help(error: BaseException, main: pathlib.Path, root: pathlib.Path) -
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.split(".")[0]
         if top in {"js", "pyodide", "workers", "asgi"}:
-            return f'"{top}" is a module of Cloudflare\'s Python Workers; here its names come from perdure'
+            return (
+                f'"{top}" is a module of Cloudflare\'s Python Workers: a project that is written for them has '
+                '"compatibility_flags": ["python_workers"] in its configuration'
+            )
     if isinstance(error, SystemExit):
         return 'the module ends the program when it is imported; put that under `if __name__ == "__main__":`'
     return import_help(error, main, root)

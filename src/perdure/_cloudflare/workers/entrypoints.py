@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from perdure._cloudflare.context_view import StateView
+from perdure._engine.turn import Aborted
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DurableObjectAbort = Aborted
+"""What `ctx.abort()` raises: no `Exception`."""
+DurableObjectContext = StateView
 
 
 class _Entrypoint:
@@ -10,14 +20,22 @@ class _Entrypoint:
         self.ctx = ctx
         self.env = env
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take any keyword, as Cloudflare's own does."""
+
 
 class DurableObject(_Entrypoint):
     """Base of a project's durable objects."""
 
 
 class WorkerEntrypoint(_Entrypoint):
-    """Base of a project's workers."""
+    """Base of a project's workers: an instance for each request or call."""
 
 
 class WorkflowEntrypoint(_Entrypoint):
     """Base of a project's workflows, which need Cloudflare's platform to run."""
+
+
+def handler(function: F) -> F:
+    """Mark a handler outside of a class, such as `on_fetch`; it gets the values of this SDK either way."""
+    return function
