@@ -10,6 +10,7 @@ from contextlib import suppress
 from simulation.story import open_files
 
 from perdure import DurableObject
+from perdure._base import limits
 from perdure.errors import DataFolderError, Disconnected, StorageError, StorageFailed, StorageReset
 from perdure.testing import list_durable_object_ids, run_simulation
 
@@ -143,3 +144,20 @@ def test_a_start_that_has_no_space_for_the_catalog_takes_up_later_what_the_log_t
     for space in range(0, 40_000, 2_000):
         run_simulation(test, Counter)
     assert 0 < len(started) < 20
+
+
+def test_the_error_of_a_full_disk_keeps_nothing_open_of_what_could_not_be_written():
+    """Whoever keeps the error kept, by its traceback, the batch and the WAL that the commit was read from."""
+
+    async def test(sim):
+        stub = sim.env.COUNTER.get_by_name("a")
+        await stub.hit()
+        sim.disk.space_bytes = 0
+        with suppress(StorageReset):
+            await stub.fill(2 * limits.WAL_READ_BYTES)
+        assert [entry.error for entry in sim.logs if isinstance(entry.error, StorageReset)]
+        folder = str(sim.folder)
+        await sim.stop()
+        assert not open_files(folder)
+
+    run_simulation(test, Counter)

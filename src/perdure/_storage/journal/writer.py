@@ -73,7 +73,8 @@ class Writer:
                     raise
                 # Of the batch that failed any part may be written. The next one goes to the same place with the
                 # same sequence, and what shows behind it has no right checksum.
-                outcome.error = error
+                # Its traceback would keep that batch, and the WALs that it was read from, with whoever keeps the error.
+                outcome.error = error.with_traceback(None)
             for segment in unsynced:
                 self._disk.datasync(segment.fd)
         finally:
