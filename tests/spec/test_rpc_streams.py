@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from support.held_disk import HeldDisk
 from support.inside import an_object, attempt, inside, live_of, until
 
 from perdure import DataCloneError, DurableObject, ObjectReset
+
+ENDED: list[str] = []
 
 
 class Source(DurableObject):
@@ -39,6 +42,17 @@ class Source(DurableObject):
 
     async def bad(self):
         yield object()
+
+    async def waits(self):
+        try:
+            await asyncio.sleep(3600)
+            yield 1
+        finally:
+            ENDED.append(self.ctx.id.name)
+
+    async def reads_its_own(self):
+        async for _ in self.waits():
+            pass
 
     def sync(self):
         return (n for n in range(2))
@@ -143,6 +157,29 @@ async def test_a_reset_breaks_a_stream():
         await anext(stream)
         await attempt(stub.abort())
         assert isinstance(await attempt(anext(stream)), ObjectReset)
+
+
+@pytest.mark.parametrize("of_a_stream", [True, False])
+async def test_a_reset_ends_a_generator_in_the_middle_of_its_code(of_a_stream):
+    """
+    There and then, as all code of the object.
+
+    It was left to the garbage collector, whose hook had it closed by a task of whatever object ran then, and in vain.
+    """
+    ENDED.clear()
+    problems = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    async with an_object(Source) as stub:
+        stream = await stub.waits() if of_a_stream else None
+        reading = asyncio.ensure_future(anext(stream) if of_a_stream else stub.reads_its_own())
+        await asyncio.sleep(0.01)
+        await attempt(stub.abort())
+        assert isinstance(await attempt(reading), ObjectReset)
+        del stream, reading
+        gc.collect()
+        await asyncio.sleep(0.01)
+        assert len(ENDED) == 1
+    assert problems == []
 
 
 @pytest.mark.rows("RPC-08")

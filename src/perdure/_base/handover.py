@@ -73,14 +73,14 @@ class Handover:
                 self._give(packed, None)
                 del piece, packed  # while it waits, the reader's is the only one
                 await self._asked
-        except GeneratorExit:  # the object was reset: nothing of it may run on
-            self._give(_END, self._gone())
-            raise
         except asyncio.CancelledError:
             self._give(_END, self._gone())
             await self._close()
             raise
         except BaseException as error:
+            if self._maker is not None and self._maker.broken is not None:  # nothing of it may run on
+                self._give(_END, self._gone())
+                raise
             self._give(_END, _for_reader(error, self._maker))
             with suppress(Exception):
                 await self._close()

@@ -69,8 +69,7 @@ def drive(coro: Coroutine[Any, Any, Any], live: Live) -> Generator[Any, Any, Any
             if error is not None and _is_untouched(coro):
                 break  # nothing of it has run, and nothing will: it need not wait for that
         if live.broken is not None:
-            with contextlib.suppress(BaseException):
-                coro.close()
+            _end(coro)
             raise Aborted
         host.running = live
         host.steps += 1
@@ -122,6 +121,16 @@ async def driven(coro: Coroutine[Any, Any, Any], live: Live) -> Any:
         raise RemoteError(f"{type(error).__name__}: {error}", type(error).__name__) from error
     except Aborted:
         raise asyncio.CancelledError from None
+
+
+def _end(coro: Coroutine[Any, Any, Any]) -> None:
+    """Let code of a broken object end where it is; what it does about that, or waits for, is ignored."""
+    with contextlib.suppress(BaseException):
+        # Before `close`, which until Python 3.13 does not get into an async generator that is in the middle of its code:
+        # that one would be left to the garbage collector, and its end to a task of whatever object ran then.
+        coro.throw(Aborted())
+    with contextlib.suppress(BaseException):
+        coro.close()
 
 
 def _is_untouched(coro: Any) -> bool:
