@@ -1,7 +1,8 @@
 """The application that is simulated: objects that write down what happens to them, and say how far they have come.
 
-A cell keeps a log. Each row has a digest of all rows before it, so `[n, digest]` says all that the cell has ever written;
-whoever hears that, by whatever way, holds a promise. Each step of a cell's code tells the `Watch` that it runs.
+A cell keeps a log. Each row has a digest of all rows before it, so `[n, digest, era]` says all that the cell has written;
+whoever hears that, by whatever way, holds a promise. A cell that deletes everything begins a new log later, of another *era*.
+Each step of a cell's code tells the `Watch` that it runs.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from zlib import crc32
 
 from simulation.watch import Watch
 
-from perdure import DurableObject, Response, WebSocketPair, WorkerEntrypoint
+from perdure import DurableObject, Response, RpcTarget, WebSocketPair, WorkerEntrypoint
+from perdure.errors import PerdureError
 
 Head = list[int]
-"""Number of the newest row, and its digest."""
+"""Number of the newest row, its digest, and the era of the log."""
 
 
 class Undo(Exception):
@@ -31,6 +33,22 @@ class Default(WorkerEntrypoint):
         return await self.env.CELL.get_by_name(request.url.rpartition("/")[2]).fetch(request)
 
 
+class Desk(RpcTarget):
+    """A place in a cell, which its holder writes from, and whose listener hears what others shout."""
+
+    def __init__(self, cell, listener):
+        self.cell, self.listener = cell, listener
+
+    def write(self, op: str) -> Head:
+        self.cell.step()
+        return self.cell.note(op)
+
+    def dispose(self):
+        self.cell.step()
+        self.cell.desks.pop(self, None)
+        self.listener.dispose()
+
+
 class Cell(DurableObject):
     watch: Watch
 
@@ -40,7 +58,11 @@ class Cell(DurableObject):
         self.number = self.watch.born(self.name)
         self.alone = ""  # the operation whose critical section is open
         self.is_ringing = False
-        ctx.storage.sql.exec(
+        self.desks: dict[Desk, None] = {}
+        self.make_table()
+
+    def make_table(self) -> None:
+        self.ctx.storage.sql.exec(
             "CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY, op TEXT, digest INTEGER, careless INTEGER, filler BLOB)"
         )
 
@@ -55,17 +77,21 @@ class Cell(DurableObject):
             )
 
     def head(self) -> Head:
-        return self.ctx.storage.kv.get("head", [0, 0])
+        return self.ctx.storage.kv.get("head", [0, 0, 0])
 
     def note(self, op: str, size: int = 0) -> Head:
-        n, digest = self.head()
+        n, digest, era = self.head()
+        if not n:
+            self.make_table()
+            era = self.watch.new_era(self.name)
+            digest = beginning(era)
         n, digest = n + 1, chain(digest, op)
         careless = self.ctx.storage.kv.get("careless", 0)
         self.ctx.storage.sql.exec(
             "INSERT INTO log VALUES (?, ?, ?, ?, ?)", n, op, digest, careless, filler(op, size)
         )
-        self.ctx.storage.kv["head"] = [n, digest]
-        return [n, digest]
+        self.ctx.storage.kv["head"] = [n, digest, era]
+        return [n, digest, era]
 
     # --- what clients call; the first thing that each does is to write its name down ----------------------
 
@@ -90,8 +116,8 @@ class Cell(DurableObject):
 
     async def fail(self, op: str) -> Head:
         self.step()
-        n, digest = self.note(op)
-        raise ValueError(f"{n} {digest}")
+        n, digest, era = self.note(op)
+        raise ValueError(f"{n} {digest} {era}")
 
     async def reset(self, op: str) -> Head:
         self.step()
@@ -140,8 +166,9 @@ class Cell(DurableObject):
     async def pass_on(self, op: str, other: str) -> list[Any]:
         """Call another cell, which writes down what it hears of this one."""
         self.step()
-        n, digest = self.note(op)
-        theirs = await self.env.CELL.get_by_name(other).write(f"{op} from {self.name} {n} {digest}", 0, 0)
+        n, digest, era = self.note(op)
+        told = f"{op} from {self.name} {n} {digest} {era}"
+        theirs = await self.env.CELL.get_by_name(other).write(told, 0, 0)
         self.step()
         return [*self.head(), *theirs]
 
@@ -155,6 +182,42 @@ class Cell(DurableObject):
 
         self.ctx.wait_until(later())
         return self.note(op)
+
+    async def forget(self, op: str, goes_on: bool) -> list[int]:
+        """Delete everything, and perhaps begin a new log at once; return its head, and the era that has ended."""
+        self.step()
+        *_, era = self.head()
+        self.watch.forgets(self.name, era)
+        self.ctx.storage.delete_all()
+        return [*(self.note(op) if goes_on else self.head()), era]
+
+    # --- calls by reference -----------------------------------------------------------------------------
+
+    async def join(self, op: str, listener: Any) -> Desk:
+        self.step()
+        self.note(op)
+        desk = Desk(self, listener.dup())
+        self.desks[desk] = None
+        return desk
+
+    async def shout(self, op: str) -> Head:
+        """Tell everybody at a desk."""
+        self.step()
+        head = self.note(op)
+        for desk in list(self.desks):
+            try:
+                await desk.listener(head)
+            except PerdureError:  # its holder has just gone
+                pass
+            self.step()
+        return head
+
+    async def feed(self, op: str, count: int, pause_s: float):
+        """Write rows, and give the head after each."""
+        for number in range(count):
+            self.step()
+            yield self.note(f"{op} row {number}")
+            await asyncio.sleep(pause_s)
 
     # --- alarms ---------------------------------------------------------------------------------------
 
@@ -183,12 +246,12 @@ class Cell(DurableObject):
             if info.retry_count < kv["failures"]:
                 raise ValueError("an alarm that fails")
             if kv["pause_s"]:
-                await asyncio.sleep(kv["pause_s"])
+                await asyncio.sleep(kv["pause_s"])  # meanwhile everything may be deleted
                 self.step()
         finally:
             self.is_ringing = False
         self.note(f"alarm {due_ms} done")
-        if kv["due_ms"] == due_ms:
+        if kv.get("due_ms") == due_ms:
             kv["due_ms"] = None
 
     # --- WebSockets -----------------------------------------------------------------------------------
@@ -208,8 +271,7 @@ class Cell(DurableObject):
         if heard != int(number):
             self.watch.violation(f"{self.name}: message {number} of {socket} came as number {heard}")
         ws.serialize_attachment(heard)
-        n, digest = self.note(f"socket {message}")
-        ws.send(f"{number} {n} {digest}")
+        ws.send(" ".join(map(str, [number, *self.note(f"socket {message}")])))
 
     async def websocket_close(self, ws, code, reason, was_clean):
         self.step()
@@ -221,6 +283,7 @@ class Cell(DurableObject):
         """Return all that is there."""
         self.step()
         storage = self.ctx.storage
+        self.make_table()
         rows = storage.sql.exec("SELECT n, op, digest, careless, filler FROM log ORDER BY n").raw().to_list()
         alarm = storage.get_alarm()
         return {
@@ -235,6 +298,11 @@ class Cell(DurableObject):
                 row["name"] for row in storage.sql.exec("SELECT name FROM sqlite_master WHERE type = 'table'")
             ],
         }
+
+
+def beginning(era: int) -> int:
+    """Return the digest of a log without rows."""
+    return chain(0, f"era {era}")
 
 
 def chain(digest: int, op: str) -> int:

@@ -33,6 +33,8 @@ CELLS_MAX = 5
 TROUBLE = (Disconnected, ObjectReset, Overloaded, StorageError)
 """What a call may fail with when accidents happen; it may have happened, or not."""
 
+GONE = "The execution context which hosts this callback is no longer running."
+
 FAILED = os.strerror(errno.EIO)
 FULL = os.strerror(errno.ENOSPC)
 """While the process starts these end the start; the next one goes on."""
@@ -161,7 +163,7 @@ class Story:
         for _ in range(self.chance.randint(2, 8)):
             if self.is_dead:
                 return
-            await (self.talk() if self.chance.random() < 0.2 else self.call())
+            await self.chance.choices([self.call, self.talk, self.hold, self.read], [7, 2, 1, 1])[0]()
             await asyncio.sleep(self.chance.choice([0, 0.001, 0.01, 0.2]))
 
     async def call(self) -> None:
@@ -182,7 +184,7 @@ class Story:
     def begin(self, stub: Any, op: str) -> Any:
         chance = self.chance
         pause_s = chance.choice([0, 0, 0.001, 0.01, 0.1])
-        match chance.randrange(14):
+        match chance.randrange(15):
             case 0 | 1 | 2:
                 return stub.write(op, chance.choice([0, 10, 3000, 20_000]), pause_s)
             case 3:
@@ -205,23 +207,74 @@ class Story:
                 return stub.set_alarm(
                     op, chance.choice([1, 50, 1000, 60_000]), chance.choice([0, 0, 2]), pause_s
                 )
-            case _:
+            case 13:
                 return stub.reset(op) if chance.random() < 0.2 else stub.delete_alarm(op)
+            case _:
+                return self.forget(stub, op) if chance.random() < 0.5 else stub.shout(op)
 
     def pass_on(self, stub: Any, op: str) -> Any:
         other = self.chance.choice([name for name in self.cells if name != stub.id.name])
         call = stub.pass_on(op, other)  # at once: the calls of a stub are in order
 
         async def heard() -> list[int]:
-            *head, n, digest = await call
-            self.watch.promise(other, n, digest)
+            *head, n, digest, era = await call
+            self.watch.promise(other, n, digest, era)
             return head
 
         return heard()
 
+    def forget(self, stub: Any, op: str) -> Any:
+        call = stub.forget(op, self.chance.random() < 0.5)
+
+        async def heard() -> list[int]:
+            *head, era = await call
+            self.watch.forgotten(stub.id.name, era)
+            return head
+
+        return heard()
+
+    async def hold(self) -> None:
+        """Sit at a desk of a cell, write from there, and hear what others shout."""
+        name = self.chance.choice(self.cells)
+        self.stubs += 1
+        me = f"desk-{self.stubs}"
+        try:
+            stub = self.sim.env.CELL.get_by_name(name)
+            with await stub.join(me, lambda head: self.watch.promise(name, *head)) as desk:
+                for number in range(self.chance.randint(1, 4)):
+                    self.watch.promise(name, *await desk.write(f"{me}.{number}"))
+                    if self.chance.random() < 0.3:
+                        self.watch.promise(name, *await stub.shout(f"{me} shouts"))
+                    await asyncio.sleep(self.chance.choice([0, 0.1, 1, 15]))
+        except (*TROUBLE, PerdureError) as error:
+            self.endure(error)
+
+    async def read(self) -> None:
+        """Read a stream of a cell, perhaps not to its end."""
+        name = self.chance.choice(self.cells)
+        self.stubs += 1
+        chance = self.chance
+        try:
+            stub = self.sim.env.CELL.get_by_name(name)
+            feed = await stub.feed(f"feed-{self.stubs}", chance.randint(1, 5), chance.choice([0, 0.001, 0.1]))
+            async with feed:
+                async for head in feed:
+                    self.watch.promise(name, *head)
+                    if chance.random() < 0.1:
+                        break
+        except (*TROUBLE, PerdureError) as error:
+            self.endure(error)
+
+    def endure(self, error: Exception) -> None:
+        """Take what calls by reference may end with: also with the end of whoever they belong to."""
+        if not isinstance(error, TROUBLE) and str(error) != GONE:
+            raise error
+
     def hear(self, name: str, answer: Any) -> None:
         """Take the answer of a call for what it promises."""
-        self.watch.saw(str(answer), self.sim.now)
+        self.watch.saw(
+            str(answer).replace(self.sim._root, ""), self.sim.now
+        )  # each run has a folder of its own
         if isinstance(answer, list):
             if answer and answer[0]:
                 self.watch.promise(name, *answer)
@@ -245,9 +298,9 @@ class Story:
                     said += 1
                     await socket.send(f"{me} {said}")
                 while heard < said:
-                    number, n, digest = map(int, str(await socket.receive()).split())
+                    number, *head = map(int, str(await socket.receive()).split())
                     heard += 1
-                    self.watch.promise(name, n, digest)
+                    self.watch.promise(name, *head)
                     if number != heard:
                         self.watch.violation(f"{name}: answer {number} to {me} came as number {heard}")
                 await asyncio.sleep(self.chance.choice([0, 0.1, 1, 15]))

@@ -9,6 +9,7 @@ import pytest
 from simulation.story import play
 
 from perdure._alarms import scheduler
+from perdure._base.handover import Handover
 from perdure._engine import alarms
 from perdure._engine.host import Space
 from perdure._gates.input import InputGate
@@ -40,6 +41,17 @@ def confirms_before_the_sync(patch):
 def skips_the_output_gate(patch):
     """What leaves an object waits for nothing."""
     patch.setattr(OutputGate, "is_open", property(lambda self: True))
+
+
+def lets_streams_leave_early(patch):
+    """What a generator yields waits for nothing."""
+    real = Handover.next
+
+    async def next(self):
+        self._maker = None
+        return await real(self)
+
+    patch.setattr(Handover, "next", next)
 
 
 def skips_the_input_gate(patch):
@@ -127,6 +139,7 @@ def makes_a_second_instance(patch):
 MISTAKES = {
     confirms_before_the_sync: "heard of .*row",
     skips_the_output_gate: "heard of .*row",
+    lets_streams_leave_early: "heard of .*row",
     skips_the_input_gate: "runs in section|half of a transaction|does not follow the first half",
     replays_out_of_order: "heard of|is not what follows|DataFolderError|the head is",
     drops_the_alarm_write: "never came",

@@ -25,10 +25,9 @@ def test_nothing_is_broken_whatever_happens(first):
         assert not report.violations, f"replay it with `make soak SEED={seed}`\n" + "\n".join(
             report.violations
         )
-        assert report.answers
 
 
-@pytest.mark.parametrize("seed", [4, 9])
+@pytest.mark.parametrize("seed", [4, 9, 27])
 def test_a_seed_is_the_same_story_again(seed):
     """Every step, answer and moment of it."""
     assert play(seed) == play(seed)

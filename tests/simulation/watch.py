@@ -6,6 +6,7 @@
 | events of one stub in order | the numbers of its calls grow in the log of the object |
 | no output before its writes are durable; what was acknowledged is there | whatever was heard of a log, by an answer, an error, a socket or a call, is in it after every crash |
 | an object is exactly at a commit | log, head and alarm agree; transactions are there as a whole or not at all |
+| what was deleted stays deleted | a log is of an era that nobody has deleted; no era ends but by being deleted |
 | no alarm lost, none early | `rings` looks at the time; at the end none is left that was to run |
 | nothing leaks | `story.py` looks at tasks, files, tables and what the engine keeps in memory |
 """
@@ -34,8 +35,11 @@ class Watch:
         self.answers = 0
         self.trace = 0
         self._youngest: Counter[str] = Counter()
-        self._promised: dict[str, dict[int, int]] = {}
+        self._promised: dict[str, dict[tuple[int, int], int]] = {}
         self._rung: Counter[tuple[str, int]] = Counter()
+        self._eras: Counter[str] = Counter()
+        self._forgotten: dict[tuple[str, int], bool] = {}
+        """Eras that were to be deleted, and whether somebody heard that they are."""
 
     def violation(self, text: str) -> None:
         self.violations.append(text)
@@ -57,6 +61,15 @@ class Watch:
         if number != self._youngest[name]:
             self.violation(f"{name}: instance {number} runs beside instance {self._youngest[name]}")
 
+    def new_era(self, name: str) -> int:
+        """Hear that a log begins; return its era."""
+        self._eras[name] += 1
+        return self._eras[name]
+
+    def forgets(self, name: str, era: int) -> None:
+        """Hear that an object is about to delete all that it has."""
+        self._forgotten.setdefault((name, era), False)
+
     def rings(self, name: str, due_ms: int, stored_ms: int | None, now_ms: float) -> None:
         """Hear that an alarm runs."""
         self._rung[name, due_ms] += 1
@@ -67,13 +80,19 @@ class Watch:
 
     # --- what the world hears -------------------------------------------------------------------------
 
-    def promise(self, name: str, n: int, digest: int) -> None:
+    def promise(self, name: str, n: int, digest: int, era: int) -> None:
         """Hear that row *n* of a log is there, with this digest."""
         self.answers += 1
-        self.saw("promise", name, n, digest)
-        known = self._promised.setdefault(name, {}).setdefault(n, digest)
+        self.saw("promise", name, n, digest, era)
+        known = self._promised.setdefault(name, {}).setdefault((era, n), digest)
         if known != digest:
             self.violation(f"{name}: row {n} was promised with two digests")
+
+    def forgotten(self, name: str, era: int) -> None:
+        """Hear that everything of this era is deleted."""
+        self.answers += 1
+        self.saw("forgotten", name, era)
+        self._forgotten[name, era] = True
 
     # --- what is there --------------------------------------------------------------------------------
 
@@ -88,16 +107,18 @@ class Watch:
             for _, op, *_ in account["rows"]:
                 _, found, said = op.partition(" from ")
                 if found:
-                    other, n, digest = said.split()
+                    other, n, digest, era = said.split()
                     self._check_promise(
-                        other, accounts[other]["rows"], int(n), int(digest), f"{name} heard of"
+                        other, accounts[other], int(n), int(digest), int(era), f"{name} heard of"
                     )
         for name, account in accounts.items():
             if account["rows"]:
                 self.promise(name, *account["head"])
 
     def _check_log(self, name: str, account: dict[str, Any]) -> None:
-        rows, digest, last = account["rows"], 0, ("", 0)
+        rows, last = account["rows"], ("", 0)
+        era = account["head"][2]
+        digest = crc32(f"era {era}".encode())
         careless = 0
         newest: dict[str, int] = {}
         for place, (n, op, its_digest, its_careless) in enumerate(rows, 1):
@@ -120,18 +141,28 @@ class Watch:
                 newest[stub] = int(number)
             careless = max(careless, its_careless)
             last = (op, n)
-        head = [len(rows), digest] if rows else [0, 0]
+        head = [len(rows), digest, era] if rows else [0, 0, 0]
         if account["head"] != head:
             self.violation(f"{name}: the head is {account['head']}, the log ends with {head}")
         if not account["fillers_are_right"]:
             self.violation(f"{name}: a row has the bytes of another")
         if account["careless"] < careless:
             self.violation(f"{name}: an unconfirmed write is gone though later writes are there")
-        for n, promised in self._promised.get(name, {}).items():
-            self._check_promise(name, rows, n, promised, "somebody heard of")
+        if self._forgotten.get((name, era)) and era:
+            self.violation(f"{name}: everything of era {era} was deleted, and is there")
+        for (era, n), promised in self._promised.get(name, {}).items():
+            self._check_promise(name, account, n, promised, era, "somebody heard of")
 
-    def _check_promise(self, name: str, rows: list[Any], n: int, digest: int, who: str) -> None:
-        if n > len(rows):
+    def _check_promise(
+        self, name: str, account: dict[str, Any], n: int, digest: int, era: int, who: str
+    ) -> None:
+        rows, current = account["rows"], account["head"][2]
+        if era != current:
+            if (name, era) not in self._forgotten:
+                self.violation(f"{name}: {who} row {n} of era {era}, and nobody deleted that")
+            elif 0 < current < era:
+                self.violation(f"{name}: {who} row {n} of era {era}, and era {current} is there again")
+        elif n > len(rows):
             self.violation(f"{name}: {who} row {n}, and there are {len(rows)}")
         elif rows[n - 1][2] != digest:
             self.violation(f"{name}: {who} another row {n} than is there: {rows[n - 1][1]!r}")
