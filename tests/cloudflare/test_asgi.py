@@ -15,9 +15,12 @@ from starlette.responses import Response as StarletteResponse
 from starlette.responses import StreamingResponse
 from support.inside import until
 
-from perdure import DurableObject, WorkerEntrypoint, testing
-from perdure._cloudflare import asgi, bridge
-from perdure._cloudflare.asgi import lifespan
+from perdure import testing
+from perdure._cloudflare import bridge
+from perdure._cloudflare.adapter import ObjectAdapter, WorkerAdapter, adapt
+from perdure._cloudflare.workers import asgi
+from perdure._cloudflare.workers.asgi import lifespan
+from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
 from perdure.testing import WebSocketClosed, WebSocketRefused
 from perdure.web import BodyError, Request
 
@@ -32,7 +35,7 @@ async def served(app, **env):
                 return await asgi.websocket(app, request, self.env)
             return await asgi.fetch(app, request, self.env, self.ctx)
 
-    async with testing.runtime(Default, vars=env) as running:
+    async with testing.runtime(adapt(Default, WorkerAdapter), vars=env) as running:
         yield running
 
 
@@ -362,9 +365,9 @@ async def test_a_plain_endpoint_can_use_run_sync():
 
         class Default(WorkerEntrypoint):
             async def fetch(self, request):
-                return await bridge.run(asgi.fetch, app, request, self.env)
+                return await asgi.fetch(app, request, self.env)
 
-        async with testing.runtime(Default) as running:
+        async with testing.runtime(adapt(Default, WorkerAdapter)) as running:
             assert await (await running.fetch("/")).json() == "waited"
     finally:
         bridge.turn_off()
@@ -497,10 +500,10 @@ async def test_applications_that_are_made_for_each_request_do_not_fill_the_memor
 
     class Default(WorkerEntrypoint):
         async def fetch(self, request):
-            return await asgi.fetch(make(int(request.query["n"])), request, self.env)
+            return await asgi.fetch(make(int(request.url.partition("=")[2])), request, self.env)
 
     many = lifespan.KEPT_MAX + 10
-    async with testing.runtime(Default) as running:
+    async with testing.runtime(adapt(Default, WorkerAdapter)) as running:
         for number in range(many):
             assert await (await running.fetch(f"/?n={number}")).json() == number
         await until(lambda: len(ended) >= 10)
@@ -657,14 +660,9 @@ async def test_an_application_that_sends_after_the_client_has_gone_hears_it(capl
 async def test_entrypoint_serves_requests_and_websockets():
     app, _ = talking()
     app.get("/")(lambda env=asgi.env: env.GREETING)
-    user_class = asgi.entrypoint(app)
-    assert user_class.__name__ == "Default"
-
-    class Default(WorkerEntrypoint):
-        async def fetch(self, request):
-            return await user_class(self.ctx, self.env).fetch(request)
-
-    async with testing.runtime(Default, vars={"GREETING": "hi"}) as running:
+    Default = asgi.entrypoint(app)
+    assert Default.__name__ == "Default"
+    async with testing.runtime(adapt(Default, WorkerAdapter), vars={"GREETING": "hi"}) as running:
         assert await (await running.fetch("/")).json() == "hi"
         async with running.websocket("/echo") as ws:
             await ws.send("a")
@@ -715,13 +713,16 @@ class Site(DurableObject):
         return await serve(self.app, request, self.env)
 
 
-class Router(WorkerEntrypoint):
+class Default(WorkerEntrypoint):
     async def fetch(self, request):
-        return await self.env.SITE.get_by_name("one").fetch(request)
+        return await self.env.SITE.getByName("one").fetch(request)
+
+
+SITE, ROUTER = adapt(Site, ObjectAdapter), adapt(Default, WorkerAdapter)
 
 
 async def test_an_application_in_an_object_has_its_storage():
-    async with testing.runtime(Site, Router, bindings={"SITE": Site}) as running:
+    async with testing.runtime(SITE, ROUTER, bindings={"SITE": SITE}) as running:
         assert [await (await running.fetch("/")).json() for _ in range(3)] == [1, 2, 3]
         async with running.websocket("/ws") as ws:
             await ws.send("a")
@@ -733,7 +734,7 @@ async def test_an_application_in_an_object_has_its_storage():
 
 async def test_a_lifespan_does_not_keep_its_object_in_memory_and_ends_after_it():
     Site.lifespans = 0
-    async with testing.runtime(Site, Router, bindings={"SITE": Site}) as running:
+    async with testing.runtime(SITE, ROUTER, bindings={"SITE": SITE}) as running:
         await running.fetch("/")
         assert Site.lifespans == 1
         await testing.evict_durable_object(running.env.SITE.get_by_name("one"))

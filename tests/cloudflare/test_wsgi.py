@@ -12,10 +12,13 @@ import flask
 import pytest
 from support.inside import until
 
-from perdure import DurableObject, WorkerEntrypoint, testing
-from perdure._cloudflare import bridge, wsgi
+from perdure import testing
+from perdure._cloudflare import bridge
+from perdure._cloudflare.adapter import ObjectAdapter, WorkerAdapter, adapt
 from perdure._cloudflare.bridge import run_sync
-from perdure._cloudflare.wsgi.django_cf import keep_storages_apart
+from perdure._cloudflare.workers import wsgi
+from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
+from perdure._cloudflare.workers.wsgi.django_cf import keep_storages_apart
 from perdure.web import Request
 
 
@@ -28,13 +31,13 @@ def _bridge():
 
 @asynccontextmanager
 async def served(app, **env):
-    """A worker that is *app*, called as an adapter calls it."""
+    """A worker that is *app*."""
 
     class Default(WorkerEntrypoint):
         async def fetch(self, request):
-            return await bridge.run(wsgi.fetch, app, request, self.env)
+            return await wsgi.fetch(app, request, self.env)
 
-    async with testing.runtime(Default, vars=env) as running:
+    async with testing.runtime(adapt(Default, WorkerAdapter), vars=env) as running:
         yield running
 
 
@@ -242,7 +245,7 @@ async def test_a_second_start_without_an_error_is_refused():
 async def test_a_flask_application_calls_an_object():
     class Counter(DurableObject):
         async def add(self, number):
-            total = await self.ctx.storage.get("total", 0) + number
+            total = (await self.ctx.storage.get("total") or 0) + number
             self.ctx.storage.put("total", total)
             return total
 
@@ -250,14 +253,17 @@ async def test_a_flask_application_calls_an_object():
 
     @app.post("/add")
     def add():
-        counter = flask.request.environ["workers.env"].COUNTER.get_by_name("c")
+        counter = flask.request.environ["workers.env"].COUNTER.getByName("c")
         return {"total": run_sync(counter.add(flask.request.get_json()["number"]))}
 
     class Default(WorkerEntrypoint):
         async def fetch(self, request):
-            return await bridge.run(wsgi.fetch, app, request, self.env)
+            return await wsgi.fetch(app, request, self.env)
 
-    async with testing.runtime(Counter, Default, bindings={"COUNTER": Counter}) as running:
+    counter = adapt(Counter, ObjectAdapter)
+    async with testing.runtime(
+        counter, adapt(Default, WorkerAdapter), bindings={"COUNTER": counter}
+    ) as running:
         await running.fetch("/add", json={"number": 2})
         assert await (await running.fetch("/add", json={"number": 3})).json() == {"total": 5}
 
@@ -299,8 +305,8 @@ async def test_each_object_sees_its_own_storage_through_django_cf(monkeypatch):
         async def read(self):
             return get_storage().exec("SELECT name FROM names").one()["name"]
 
-    async with testing.runtime(Site) as running:
-        one, other = (running.namespace(Site).get_by_name(name) for name in ("one", "other"))
+    async with testing.runtime(adapt(Site, ObjectAdapter)) as running:
+        one, other = (running.namespace("Site").get_by_name(name) for name in ("one", "other"))
         await one.write("one")
         await other.write("other")
         assert (await one.read(), await other.read()) == ("one", "other")

@@ -42,6 +42,19 @@ def request_to_native(resource: Any, init: Any = None, **named: Any) -> perdure.
     return JsRequest(resource, init, **named)._native
 
 
+def request_behind(value: Any) -> perdure.Request:
+    """
+    Return the request that *value*, a request in any shape, shows; its body is still there.
+
+    Raises:
+        TypeError: it is no request.
+    """
+    native = getattr(getattr(value, "js_object", value), "_native", value)
+    if not isinstance(native, perdure.Request):
+        raise TypeError(f"A request is needed here, as fetch() was given it; got {js_name(value)}.")
+    return native
+
+
 def response_from_native(native: perdure.Response) -> Response:
     """Return *native* as the Python SDK shows it."""
     return Response(view_response(native))

@@ -22,9 +22,7 @@ from typing import Final
 
 HOMES: Final = {
     "workers": "perdure._cloudflare.workers",
-    "workers.asgi": "perdure._cloudflare.asgi",
-    "workers.wsgi": "perdure._cloudflare.wsgi",
-    "asgi": "perdure._cloudflare.asgi",
+    "asgi": "perdure._cloudflare.workers.asgi",
     "js": "perdure._cloudflare.js",
     "pyodide": "perdure._cloudflare.pyodide",
     "_pyodide_entrypoint_helper": "perdure._cloudflare.entrypoint_helper",

@@ -7,8 +7,9 @@ import functools
 import types
 from typing import Any, Final
 
-from perdure._cloudflare import compat_flags, env_view, hooks
+from perdure._cloudflare import bridge, compat_flags, env_view, hooks
 from perdure._cloudflare.adapter import ObjectAdapter, WorkerAdapter, adapt
+from perdure._cloudflare.mentions import mentions
 from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
 from perdure._config.app import LoadedApp, load_app
 from perdure._config.load import shown
@@ -27,6 +28,8 @@ def load(project: Project) -> LoadedApp:
     """Import the project's main module, and put an adapter in the place of each of its classes."""
     hooks.install(project.root, project.main.parent)
     compat_flags.know(project.compatibility_flags)
+    if mentions(project.main.parent, "run_sync"):
+        bridge.turn_on()  # a handler that begins before cannot wait
     env_view.know(project.vars, project.names_in_env)
     problems: list[Problem] = []
 

@@ -147,7 +147,7 @@ def call(function: Callable[[], Any], convert: Convert = python_from_rpc) -> Any
 
 def raw(value: Any) -> Any:
     """Return a value that Cloudflare hands over as JavaScript's: with the members of both."""
-    return to_js(value, dict_converter=JsObject)
+    return to_js(value, dict_converter=lambda entries: JsObject((key, item) for key, item in entries))
 
 
 def as_it_is(value: Any) -> Any:

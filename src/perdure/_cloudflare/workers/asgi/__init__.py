@@ -18,12 +18,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perdure._cloudflare.asgi import http, lifespan, sockets
-from perdure._cloudflare.asgi.scope import to_scope
+from perdure._cloudflare.exchange import request_behind
+from perdure._cloudflare.web.response import Response, view_response
+from perdure._cloudflare.workers.asgi import http, lifespan, sockets
+from perdure._cloudflare.workers.asgi.scope import to_scope
 from perdure._cloudflare.workers.entrypoints import WorkerEntrypoint
 from perdure._cloudflare.workers.gateway import BaseOptions
+from perdure._cloudflare.workers.utils import wait_until
 from perdure._web.response import asks_for_websocket
-from perdure.web import Request, Response
 
 __all__ = [
     "Options",
@@ -50,7 +52,7 @@ class Options(BaseOptions):
 DEFAULT_OPTIONS = Options()
 
 
-async def fetch(app: Any, req: Any, env: Any, ctx: Any = None, *, options: Options | None = None) -> Any:
+async def fetch(app: Any, req: Any, env: Any, ctx: Any = None, *, options: Options | None = None) -> Response:
     """
     Return the response of the ASGI application *app* to *req*; the application finds *env* in `scope["env"]`.
 
@@ -67,7 +69,7 @@ async def fetch(app: Any, req: Any, env: Any, ctx: Any = None, *, options: Optio
     return response
 
 
-async def websocket(app: Any, req: Any, env: Any = None) -> Any:
+async def websocket(app: Any, req: Any, env: Any = None) -> Response:
     """Return the answer of the ASGI application *app* to *req*, which asks for a WebSocket."""
     span, over = await lifespan.use(app)
     try:
@@ -84,7 +86,7 @@ def entrypoint(app: Any, *, options: Options | None = None) -> type[WorkerEntryp
 
     class Default(WorkerEntrypoint):
         async def fetch(self, request: Any) -> Any:
-            if asks_for_websocket(_native(request)):
+            if asks_for_websocket(request_behind(request)):
                 return await websocket(app, request, self.env)
             return await fetch(app, request, self.env, self.ctx, options=options)
 
@@ -113,7 +115,7 @@ def request_to_scope(
     req: Any, env: Any, ws: bool = False, state: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return the ASGI scope of a request."""
-    return to_scope(_native(req), env, state, websocket=ws)
+    return to_scope(request_behind(req), env, state, websocket=ws)
 
 
 async def start_application(app: Any) -> tuple[Callable[[], Awaitable[None]], dict[str, Any]]:
@@ -130,13 +132,14 @@ async def process_request(
     ctx: Any = None,
     state: Mapping[str, Any] | None = None,
     options: Options = DEFAULT_OPTIONS,
-) -> tuple[Any, asyncio.Future[None]]:
+) -> tuple[Response, asyncio.Future[None]]:
     """Return the response of *app*, whose lifespan goes on already, and the task that it runs in."""
     scope = request_to_scope(req, env, state=state)
-    return await http.serve(app, _native(req), scope, keep=lambda task: None)
+    response, task = await http.serve(app, request_behind(req), scope, keep=wait_until)
+    return view_response(response), task
 
 
-async def process_websocket(app: Any, req: Any, env: Any = None) -> Any:
+async def process_websocket(app: Any, req: Any, env: Any = None) -> Response:
     """Return the answer of *app*, whose lifespan goes on already, to a request for a WebSocket."""
     response, _ = await _answer_websocket(app, req, env, None)
     return response
@@ -160,9 +163,5 @@ async def _answer_websocket(
     app: Any, req: Any, env: Any, state: Mapping[str, Any] | None
 ) -> tuple[Response, asyncio.Task[None]]:
     scope = request_to_scope(req, {} if env is None else env, ws=True, state=state)
-    return await sockets.serve(app, scope)
-
-
-def _native(req: Any) -> Request:
-    native: Request = getattr(req, "_native", req)
-    return native
+    response, task = await sockets.serve(app, scope)
+    return view_response(response), task

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from perdure._base.current import current, current_invocation
-from perdure._cloudflare.asgi.scope import ASGI
+from perdure._cloudflare.workers.asgi.scope import ASGI
 from perdure._engine.lifecycle import EVICTED
 from perdure._engine.turn import section
 

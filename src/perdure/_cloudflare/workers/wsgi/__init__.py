@@ -20,13 +20,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from perdure._cloudflare import bridge
+from perdure._cloudflare.exchange import request_behind
+from perdure._cloudflare.web.response import Response as JsResponse
+from perdure._cloudflare.web.response import view_response
 from perdure._cloudflare.workers.entrypoints import WorkerEntrypoint
 from perdure._cloudflare.workers.gateway import BaseOptions
-from perdure._cloudflare.wsgi import django_cf
-from perdure._cloudflare.wsgi.body import Chunks, to_file
-from perdure._cloudflare.wsgi.environ import to_environ
+from perdure._cloudflare.workers.wsgi import django_cf
+from perdure._cloudflare.workers.wsgi.body import Chunks, to_file
+from perdure._cloudflare.workers.wsgi.environ import to_environ
 from perdure._web.response import NULL_BODY_STATUSES
-from perdure.web import Headers, Request, Response
+from perdure.web import Headers, Response
 
 __all__ = ["Options", "build_environ", "entrypoint", "fetch", "process_request"]
 
@@ -47,9 +50,11 @@ class Options(BaseOptions):
 DEFAULT_OPTIONS = Options()
 
 
-async def fetch(app: Any, req: Any, env: Any, ctx: Any = None, *, options: Options | None = None) -> Any:
+async def fetch(
+    app: Any, req: Any, env: Any, ctx: Any = None, *, options: Options | None = None
+) -> JsResponse:
     """Return the response of the WSGI application *app* to *req*; the application finds *env* in `environ["workers.env"]`."""
-    request = _native(req)
+    request = request_behind(req)
     if request.body_used:
         raise TypeError(USED)
     django_cf.keep_storages_apart()
@@ -72,7 +77,7 @@ def entrypoint(app: Any, *, options: Options | None = None) -> type[WorkerEntryp
 
 def build_environ(req: Any, env: Any, body: Any) -> dict[str, Any]:
     """Return the environ of a request whose body is *body*: bytes or a file."""
-    request = _native(req)
+    request = request_behind(req)
     if not isinstance(body, (bytes, bytearray)):
         return to_environ(request, env, body)
     environ = to_environ(request, env, io.BytesIO(body))
@@ -81,9 +86,11 @@ def build_environ(req: Any, env: Any, body: Any) -> dict[str, Any]:
     return environ
 
 
-def process_request(app: Any, req: Any, env: Any, body: Any, options: Options = DEFAULT_OPTIONS) -> Any:
+def process_request(
+    app: Any, req: Any, env: Any, body: Any, options: Options = DEFAULT_OPTIONS
+) -> JsResponse:
     """Call *app* and return its response."""
-    return _Call(build_environ(req, env, body)).response(app)
+    return view_response(_Call(build_environ(req, env, body)).response(app))
 
 
 class _Call:
@@ -148,8 +155,3 @@ def _after(begun: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     if begun:
         yield begun
     yield from (chunk for chunk in chunks if chunk)
-
-
-def _native(req: Any) -> Request:
-    native: Request = getattr(req, "_native", req)
-    return native

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from perdure._cloudflare.asgi.gone import ClientGone, is_about_gone_client
-from perdure._cloudflare.asgi.inline import stay_on_this_thread
+from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
+from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
 from perdure._web.headers import from_wire
 from perdure._web.response import NULL_BODY_STATUSES
 from perdure.web import BodyError, Request, Response

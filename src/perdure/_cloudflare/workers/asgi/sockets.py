@@ -12,9 +12,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from perdure._cloudflare.asgi.gone import ClientGone, is_about_gone_client
-from perdure._cloudflare.asgi.inline import stay_on_this_thread
-from perdure._cloudflare.asgi.scope import CAN_REFUSE
+from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
+from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
+from perdure._cloudflare.workers.asgi.scope import CAN_REFUSE
 from perdure._web.headers import from_wire
 from perdure.web import Response
 from perdure.websockets import CloseEvent, ErrorEvent, MessageEvent, WebSocketPair
