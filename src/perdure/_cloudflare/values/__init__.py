@@ -1,6 +1,15 @@
 """Values of JavaScript as compat code holds them: Python's own, with the members that people call. (cooperative)"""
 
-from perdure._cloudflare.values.base import JsClass, JsNull, JsProxy, JsValue, js_name, jsnull, undefined
+from perdure._cloudflare.values.base import (
+    JsBuffer,
+    JsClass,
+    JsNull,
+    JsProxy,
+    JsValue,
+    js_name,
+    jsnull,
+    undefined,
+)
 from perdure._cloudflare.values.buffers import (
     ArrayBuffer,
     JsBytes,
@@ -25,6 +34,7 @@ from perdure._cloudflare.values.text import as_number, js_number, js_text
 __all__ = [
     "ArrayBuffer",
     "JsArray",
+    "JsBuffer",
     "JsBytes",
     "JsClass",
     "JsDate",

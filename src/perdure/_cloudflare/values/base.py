@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from keyword import iskeyword
+from typing import Any, Final
 
 
 class JsProxy:
@@ -39,6 +40,12 @@ class JsValue(JsProxy):
 
     def destroy(self) -> None:
         """Nothing has to be given back here."""
+
+
+class JsBuffer(JsValue):
+    """Bytes in any of JavaScript's shapes."""
+
+    __slots__ = ()
 
 
 class Constructor:
@@ -94,16 +101,12 @@ undefined: Final = None
 """As in Pyodide, where JavaScript's undefined is Python's None."""
 
 
-def no_constructor(name: str, instead: str) -> NoReturn:
-    """Refuse `name.new()`."""
-    raise TypeError(f"{name} is not a constructor: {instead}")
-
-
 class JsClass(type):
     """
-    Metaclass of what `js` has as classes: made by `Blob.new(...)`, or called.
+    Metaclass of what `js` has as classes: instances are made by `Blob.new(...)`, or by a call.
 
-    Keyword arguments of `new` are JavaScript's trailing object of options.
+    Keyword arguments of `new` are JavaScript's trailing object of options. A name that Python has reserved, as
+    `from`, ends with an underscore (`Array.from_`), as in Pyodide; `getattr(Array, "from")` finds it, too.
     """
 
     def new(cls, *args: Any, **options: Any) -> Any:
@@ -113,5 +116,17 @@ class JsClass(type):
     def name(cls) -> str:
         return str(getattr(cls, "_js_name", cls.__name__))
 
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if iskeyword(name):
+            return getattr(cls, name + "_")
+        raise AttributeError(f"js.{cls.name} has no {name!r}: it has {', '.join(public_names(cls))}")
+
     def __repr__(cls) -> str:
         return f"[Function: {cls.name}]"
+
+
+def public_names(value: Any) -> list[str]:
+    """Return the names of *value* that are for its users."""
+    return sorted(name for name in dir(value) if not name.startswith("_"))

@@ -6,13 +6,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final
 
-from perdure._cloudflare.values.base import JsClass, JsValue
+from perdure._cloudflare.values.base import JsBuffer, JsClass
 from perdure._cloudflare.values.text import js_number
 
 BUFFER_TYPES: Final = (bytes, bytearray, memoryview)
 
 
-class JsBytes(bytes, JsValue):
+class JsBytes(bytes, JsBuffer):
     """Bytes that were received, as an ArrayBuffer or a Uint8Array that nobody writes to."""
 
     __slots__ = ()
@@ -56,7 +56,7 @@ class JsBytes(bytes, JsValue):
         file.write(bytes(self))
 
 
-class _Memory(JsValue):
+class _Memory(JsBuffer):
     """A part of a buffer that can be written to."""
 
     __slots__ = ("_memory", "_whole")

@@ -1,4 +1,4 @@
-"""Events, AbortController and AbortSignal as JavaScript shows them. (cooperative)"""
+"""AbortController and AbortSignal as JavaScript shows them. (cooperative)"""
 
 from __future__ import annotations
 
@@ -7,57 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from perdure._cloudflare.exceptions import JsException
-from perdure._cloudflare.values import JsClass, relaxed_call
-from perdure._cloudflare.web.shape import WebObject, read_options
-
-
-class Event(WebObject):
-    """Something that happened: `type`, `target`, and what was given besides."""
-
-    def __init__(self, type: str, init: Any = None, **named: Any) -> None:
-        self.type = type
-        self.target: Any = None
-        self.defaultPrevented = False
-        self.detail = read_options(init, named, "detail").get("detail")
-
-    @property
-    def currentTarget(self) -> Any:
-        return self.target
-
-    def preventDefault(self) -> None:
-        self.defaultPrevented = True
-
-
-class CustomEvent(Event):
-    """An event with a `detail`."""
-
-
-class EventTarget(WebObject):
-    """Tells listeners of events: those added, and the one that is set as `on…`."""
-
-    def __init__(self) -> None:
-        self._listeners: dict[str, list[tuple[Any, bool]]] = {}
-
-    def addEventListener(self, type: str, listener: Any, options: Any = None, **named: Any) -> None:
-        once = bool(read_options(options, named, "once").get("once"))
-        listeners = self._listeners.setdefault(type, [])
-        if all(each is not listener for each, _ in listeners):
-            listeners.append((listener, once))
-
-    def removeEventListener(self, type: str, listener: Any, _options: Any = None) -> None:
-        self._listeners[type] = [each for each in self._listeners.get(type, ()) if each[0] is not listener]
-
-    def dispatchEvent(self, event: Any) -> bool:
-        """Tell the listeners of `event.type`; False when one has prevented the default."""
-        event.target = self
-        for listener, once in list(self._listeners.get(event.type, ())):
-            if once:
-                self.removeEventListener(event.type, listener)
-            relaxed_call(getattr(listener, "handleEvent", listener), event)
-        handler: Callable[..., Any] | None = self.__dict__.get(f"on{event.type}")
-        if handler is not None:
-            relaxed_call(handler, event)
-        return not event.defaultPrevented
+from perdure._cloudflare.values import JsClass
+from perdure._cloudflare.web.events import Event, EventTarget
+from perdure._cloudflare.web.shape import WebObject
 
 
 class AbortSignal(EventTarget):
@@ -70,7 +22,6 @@ class AbortSignal(EventTarget):
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.aborted = False
         self.reason: Any = None
 

@@ -1,0 +1,1 @@
+"""What `js` gives, one thing or kind of things a module. (cooperative)"""
