@@ -9,12 +9,12 @@ from perdure._base.lazy import lazy as _lazy
 if TYPE_CHECKING:
     from perdure._alarms.info import AlarmInfo
     from perdure._base.registry import value
+    from perdure._resources.d1 import D1Meta
     from perdure.context import DurableObjectState, ExecutionContext, confirmed
     from perdure.d1_database import (
         D1Database,
         D1DatabaseSession,
         D1ExecResult,
-        D1Meta,
         D1PreparedStatement,
         D1Result,
     )
@@ -136,8 +136,9 @@ __all__ = [
 _HOMES = {
     "_alarms.info": "AlarmInfo",
     "_base.registry": "value",
+    "_resources.d1": "D1Meta",
     "context": "DurableObjectState ExecutionContext confirmed",
-    "d1_database": "D1Database D1DatabaseSession D1ExecResult D1Meta D1PreparedStatement D1Result",
+    "d1_database": "D1Database D1DatabaseSession D1ExecResult D1PreparedStatement D1Result",
     "durable_object": "DurableObject WorkerEntrypoint",
     "entrypoint": "ScheduledController",
     "environment": "env",

@@ -11,46 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from perdure._base.refusal import stays
+from perdure._resources.d1 import NO_STATEMENTS, Answer, D1Meta
 from perdure._storage.cursor import NO_TRANSACTION_SQL
 from perdure.errors import D1Error, D1TypeError, SqlError
 from perdure.sql import Row
 
 if TYPE_CHECKING:
-    from perdure._resources.d1 import Answer, D1Keeper
+    from perdure._resources.d1 import D1Keeper
     from perdure.namespace import Namespace
 
-SERVED_BY: Final = "perdure"
 _NO_TRANSACTION: Final = (
     "To execute a transaction, please use batch() instead of the SQL BEGIN TRANSACTION or SAVEPOINT statements: "
     "all statements of a batch happen, or none."
 )
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class D1Meta:
-    """
-    What is told of a statement that ran.
-
-    Attributes:
-        served_by: who ran it: "perdure".
-        duration: how long it took, in milliseconds.
-        changes: rows that were inserted, updated or deleted, by triggers too.
-        last_row_id: the rowid of the last insert into the database.
-        changed_db: the database was changed.
-        size_after: size of the database in bytes, afterwards.
-        rows_read: rows that were looked at, as Cloudflare counts them (see `SqlCursor.rows_read`).
-        rows_written: rows and entries of indexes that were written, as Cloudflare counts them.
-    """
-
-    served_by: str
-    duration: float
-    changes: int
-    last_row_id: int
-    changed_db: bool
-    size_after: int
-    rows_read: int
-    rows_written: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +158,7 @@ class _Database:
                     f"D1_TYPE_ERROR: batch() takes statements that prepare() made; got {type(statement).__name__}."
                 )
         if not given:
-            raise D1Error("D1_ERROR: No SQL statements detected.")
+            raise D1Error(f"D1_ERROR: {NO_STATEMENTS}")
         answers = _checked(await self._keeper().batch([(one._query, one._bindings) for one in given]))
         self._saw(answers[-1])
         return [_result(answer) for answer in answers]
@@ -275,20 +249,7 @@ def _error(error: SqlError, before: str) -> D1Error:
 
 
 def _result(answer: Answer) -> D1Result:
-    columns = answer.columns
-    return D1Result(
-        [Row(zip(columns, row, strict=True)) for row in answer.rows],
-        D1Meta(
-            served_by=SERVED_BY,
-            duration=answer.duration_ms,
-            changes=answer.changes,
-            last_row_id=answer.last_row_id,
-            changed_db=answer.changed_db,
-            size_after=answer.size_after,
-            rows_read=answer.rows_read,
-            rows_written=answer.rows_written,
-        ),
-    )
+    return D1Result([Row(zip(answer.columns, row, strict=True)) for row in answer.rows], answer.meta)
 
 
 def _bound(value: Any) -> Any:

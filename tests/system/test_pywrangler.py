@@ -15,6 +15,14 @@ import pytest
 from cli_process import APP, Perdure
 
 ROOT = Path(__file__).parents[2]
+D1_APP = """\
+from perdure import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        rows = await self.env.DB.prepare("SELECT text FROM quotes").raw()
+        return Response.json([text for (text,) in rows])
+"""
 
 
 @pytest.fixture
@@ -52,6 +60,30 @@ def test_options_reach_the_run(app):
         assert "staging" in server.output
     assert (app / "state/perdure/classes.json").is_file()
     assert not (app / ".perdure").exists()
+
+
+def test_d1_comes_before_dev_and_beside_it(app):
+    """A harness makes the schema, starts the project, and clears tables meanwhile: all on the same state."""
+    (app / "wrangler.jsonc").write_text(
+        '{"name": "x", "main": "app.py", "d1_databases": [{"binding": "DB", "database_name": "quotes"}]}'
+    )
+    (app / "init.sql").write_text(
+        "CREATE TABLE quotes (text TEXT);\nINSERT INTO quotes VALUES ('a'), ('b');\n"
+    )
+    app.joinpath("app.py").write_text(D1_APP)
+    state = ("--persist-to", "state")
+    with pywrangler(
+        app, "d1", "execute", "quotes", "--local", "--file", "init.sql", "--yes", *state
+    ) as command:
+        assert command.wait() == 0
+        assert command.output == "2 statements run, 2 rows changed\n"
+    with pywrangler(app, "dev", "--port", "0", *state) as server:
+        assert server.get("").json() == ["a", "b"]
+        with pywrangler(
+            app, "d1", "execute", "DB", "--local", "--command", "DELETE FROM quotes", *state
+        ) as command:
+            assert command.wait() == 0
+        assert server.get("").json() == []
 
 
 def test_without_a_port_the_next_free_one_is_taken(app):

@@ -9,7 +9,7 @@ import pytest
 
 from perdure._cli.exits import EXITS
 from perdure._cli.main import cli
-from perdure._config.env_names import HOSTED, KV_KEYS
+from perdure._config.env_names import D1_KEYS, HOSTED, KV_KEYS
 from perdure._config.project import State
 from perdure._config.schema import (
     BINDING_KEYS,
@@ -77,7 +77,7 @@ def test_every_kind_of_problem_has_its_row():
             kinds |= set(re.findall(r'"(\w+)/[a-z-]+"', path.read_text()))
     documented = {name.split("/")[0] for name in rows(CLI) if re.fullmatch(r"\w+/\S+", name)}
     assert kinds & documented == documented
-    wanted = "usage config app data cli types dev storage object sql kv call control"
+    wanted = "usage config app data cli types dev storage object sql kv d1 call control"
     assert set(wanted.split()) == documented
 
 
@@ -87,7 +87,7 @@ def test_every_key_has_its_row(key):
     assert rows(CONFIGURATION)[key][0]
 
 
-@pytest.mark.parametrize("name", [*BINDING_KEYS, *KV_KEYS, "directory", *State.__args__])
+@pytest.mark.parametrize("name", [*BINDING_KEYS, *KV_KEYS, *D1_KEYS, "directory", *State.__args__])
 def test_every_key_below_is_named(name):
     """Of bindings and assets, and the states of exports."""
     assert re.search(rf"[`.{{ ,]{name}[`}} ,]", CONFIGURATION)

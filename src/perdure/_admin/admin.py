@@ -31,6 +31,7 @@ from perdure._admin.operations import (
     Objects,
     OfObject,
     OfObjects,
+    Script,
     Sql,
     Verify,
 )
@@ -44,6 +45,7 @@ from perdure._engine.live import Live
 from perdure._storage import inspection, kv
 from perdure._storage.backup import backup
 from perdure._storage.catalog import CatalogRow
+from perdure._storage.cursor import NO_TRANSACTION_SQL
 from perdure._storage.delete import delete_store
 from perdure._storage.export import export_aside, export_store
 from perdure._storage.import_store import import_store
@@ -61,6 +63,8 @@ EXISTS: Final = "object/exists"
 ABORTED: Final = "The object was aborted by an operator."
 _LOOK_S: Final = 0.02
 _NAMES_LOOKED_AT: Final = 200  # comparing takes some tens of microseconds each
+_STATEMENT_CHARS_SHOWN: Final = 80
+_ONE_TRANSACTION: Final = "all of it is one transaction already: leave SAVEPOINT, RELEASE and ROLLBACK out"
 _BEHIND_ALL: Final = b"i" + b"\xff" * (ids.HALF * 2 + 1)
 _PAIRS_BYTES_MAX: Final = 32 * limits.MIB
 
@@ -91,6 +95,8 @@ class Admin:
                     return await self._objects(operation)
                 case Sql():
                     return await self._sql(operation)
+                case Script():
+                    return await self._script(operation)
                 case KvGet() | KvPut() | KvDelete() | KvList():
                     return await self._kv(operation)
                 case Call():
@@ -242,6 +248,29 @@ class Admin:
             raise refused("sql/failed", str(error)) from None
         rows = [[leaf(value) for value in row] for row in result.rows]
         return {"columns": result.columns, "rows": rows, "changes": result.changes}
+
+    async def _script(self, operation: Script) -> Answer:
+        self._space(operation.class_name)
+        keeper: Any = self._namespaces[operation.class_name].get_by_name(operation.name or "")
+        answers, failed = await keeper.script(*operation.texts)
+        if failed is not None:
+            statement, error = failed
+            text = str(error)
+            raise refused(
+                "d1/failed",
+                _ONE_TRANSACTION if text == NO_TRANSACTION_SQL else text,
+                help=f"nothing of it has happened; it failed in: {_start(statement)}",
+            )
+        return {
+            "results": [
+                {
+                    "columns": one.columns,
+                    "rows": [[leaf(value) for value in row] for row in one.rows],
+                    "meta": asdict(one.meta),
+                }
+                for one in answers
+            ]
+        }
 
     async def _kv(self, operation: KvGet | KvPut | KvDelete | KvList) -> Answer:
         live = self._stored(operation)
@@ -397,6 +426,12 @@ class Admin:
             return list(space.lives.values())
         live = space.lives.get(self._named(operation, space)[0])
         return [] if live is None else [live]
+
+
+def _start(statement: str) -> str:
+    """Return so much of *statement*, on one line, that one finds it again."""
+    text = " ".join(statement.split())
+    return text if len(text) <= _STATEMENT_CHARS_SHOWN else text[:_STATEMENT_CHARS_SHOWN] + "…"
 
 
 def _names_near(space: Space, name: str) -> list[str]:

@@ -51,6 +51,16 @@ class Sql(OfObject, tag="sql", frozen=True, kw_only=True):
     time_s: float = limits.ADMIN_QUERY_S
 
 
+class Script(OfObject, tag="script", frozen=True, kw_only=True):
+    """
+    Run all statements of *texts* on a database of Perdure's own as one transaction; the object is made if need be.
+
+    Answers `results`, each with `columns`, `rows`, and the fields of `D1Meta` as `meta`.
+    """
+
+    texts: tuple[str, ...]
+
+
 class KvGet(OfObject, tag="kv get", frozen=True, kw_only=True):
     """Answers `found` and `value`, as `_base.portrait` shows it."""
 
@@ -151,6 +161,7 @@ class Abort(OfObjects, tag="abort", frozen=True, kw_only=True):
 AnyOperation = (
     Objects
     | Sql
+    | Script
     | KvGet
     | KvPut
     | KvDelete

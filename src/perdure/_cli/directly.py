@@ -13,7 +13,7 @@ import pathlib
 import sys
 from collections.abc import Callable
 
-from perdure._admin.operations import Answer, AnyOperation, Call
+from perdure._admin.operations import Answer, AnyOperation, Call, Script
 from perdure._base.current import Running
 from perdure._cli import prepare
 from perdure._cli.host import raise_descriptor_limit, runtime_of
@@ -46,7 +46,8 @@ def directly(options: RunOptions, data: pathlib.Path, operation: AnyOperation, t
             with contextlib.redirect_stdout(sys.stderr):
                 runtime = runtime_of(_prepared(options), options, role="command", observer=_CallersObserver())
                 return asyncio.run(_during(runtime, operation, tell))
-        return asyncio.run(_during(_without_application(data), operation, tell))
+        databases = [operation.name or ""] if isinstance(operation, Script) else []
+        return asyncio.run(_during(_without_application(data, databases), operation, tell))
     except (ProblemsFound, DataFolderInUse):
         raise
     except Exception as error:
@@ -69,12 +70,17 @@ class _CallersObserver(LogObserver):
         pass
 
 
-def _without_application(data: pathlib.Path) -> Runtime:
-    """Return a runtime with the classes that the folder knows, none of which has any code."""
+def _without_application(data: pathlib.Path, databases: list[str]) -> Runtime:
+    """Return a runtime with the classes that the folder knows, none of which has any code, and with these D1 databases."""
     record = read_record(pathlib.Path(Layout(str(data)).classes))
     classes = {name: type(name, (DurableObject,), {}) for name in record.classes}
     return Runtime(
-        bindings=classes, data=data, declared=Declared(as_recorded=True), role="command", slow_ms=0
+        bindings=classes,
+        d1_databases=databases,
+        data=data,
+        declared=Declared(as_recorded=True),
+        role="command",
+        slow_ms=0,
     )
 
 
@@ -85,7 +91,8 @@ async def _during(runtime: Runtime, operation: AnyOperation, tell: Tell) -> Answ
 
 def _become_owner(data: pathlib.Path) -> None:
     """As root, work as the owner of the folder: files of root's in it would keep a server of his from starting."""
-    owner = data.stat()
+    folder = next(folder for folder in (data, *data.parents) if folder.exists())  # it may have to be made
+    owner = folder.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.setgroups([])
         os.setegid(owner.st_gid)

@@ -122,6 +122,44 @@ def kv(
     )
 
 
+@on_folder("Run SQL on D1 databases, and apply their migrations.")
+@click.argument("words", metavar="ACTION DATABASE [NAME]", nargs=-1, required=True)
+def d1(
+    options: RunOptions,
+    words: tuple[str, ...],
+    command: str | None,
+    file: str | None,
+    json: bool,
+    local: bool,
+    remote: bool,
+    yes: bool,
+) -> int:
+    """
+    Run SQL on a D1 database of the project, or apply its migrations.
+
+    \b
+    perdure d1 execute DATABASE --command SQL
+    perdure d1 execute DATABASE --file FILE
+    perdure d1 migrations create DATABASE NAME
+    perdure d1 migrations list DATABASE
+    perdure d1 migrations apply DATABASE
+
+    DATABASE is what the configuration says: a binding, a database_name or a database_id. All statements of one execute,
+    and of one migration, happen, or none of them; they are durable when this returns. Nothing is asked.
+    """  # noqa: D301  (click wants the character)
+    from perdure._cli.d1 import run_d1
+
+    if remote:
+        from perdure._config.problem import refused
+
+        raise refused(
+            "usage/argument",
+            "--remote is the database at Cloudflare; Perdure has those of its own data folder alone",
+            help="leave it out, or use Cloudflare's tool: npx wrangler d1",
+        )
+    return run_d1(options, words, command=command, file=file, as_json=json)
+
+
 @on_folder("Call a method of one object.")
 @class_name
 @name
@@ -263,4 +301,4 @@ def doctor(options: RunOptions, json: bool) -> int:
     return implementation.doctor(options, as_json=json)
 
 
-COMMANDS = (objects, sql, kv, call, export, import_, delete, evict, abort, verify, backup, doctor)
+COMMANDS = (objects, sql, kv, call, d1, export, import_, delete, evict, abort, verify, backup, doctor)

@@ -7,6 +7,7 @@ it refuses.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import click
 
 import perdure
 from perdure._cli import exits
+from perdure._cli.main import run_command as run_perdure
 from perdure._cli.main import run_group
 from perdure._cli.options import RunOptions
 from perdure._config.problem import did_you_mean, refused
@@ -28,7 +30,7 @@ STATE: Final = "perdure"
 _FLAGS: Final = frozenset(
     """
     --bundle --debug --enable-containers --latest --legacy-env --live-reload --local --minify --native-tls
-    --show-interactive-dev-session --strict --test-scheduled --upload-source-maps -l
+    --preview --show-interactive-dev-session --strict --test-scheduled --upload-source-maps -l
     """.split()
 )
 _VALUES: Final = frozenset(
@@ -37,6 +39,13 @@ _VALUES: Final = frozenset(
     --outdir --tsconfig --upstream-protocol
     """.split()
 )
+_OTHERWISE: Final = {
+    "--persist-to": "--data",
+    "-c": "--config",
+    "-e": "--env",
+    "--env": "--env",
+    "--cwd": "--path",
+}
 _LEVELS: Final = {
     "debug": "debug",
     "info": "info",
@@ -65,6 +74,24 @@ def meant(arguments: Sequence[str]) -> list[str]:
         else:
             kept.append(word)
     return kept
+
+
+def in_perdures_words(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a command on data, with the options that `perdure` calls otherwise."""
+    said: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name not in _OTHERWISE:
+            said.append(word)
+            continue
+        if not equals:
+            value = rest.pop(0) if rest else ""
+        said += [_OTHERWISE[name], str(pathlib.Path(value, STATE)) if name == "--persist-to" else value]
+    if "CLOUDFLARE_ENV" in os.environ and "--env" not in said:
+        said += ["--env", os.environ["CLOUDFLARE_ENV"]]
+    return said
 
 
 class Words(click.Group):
@@ -145,6 +172,16 @@ def dev(
             ready_prefix="[wrangler:info] ",
         )
     )
+
+
+@app.command(
+    short_help="Run SQL on D1 databases, and apply their migrations.",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def d1(arguments: tuple[str, ...]) -> int:
+    """Do what `perdure d1` does, with these names of options."""
+    return run_perdure(["d1", *in_perdures_words(arguments)])
 
 
 @app.command(short_help="Nothing is to be done: packages come from the active environment.")

@@ -25,14 +25,22 @@ _LOOK_S: Final = 0.05
 Tell = Callable[[int, int | None, str], None]
 
 
-def run(options: RunOptions, operation: AnyOperation, tell: Tell = lambda done, total, text: None) -> Answer:
+def run(
+    options: RunOptions,
+    operation: AnyOperation,
+    tell: Tell = lambda done, total, text: None,
+    *,
+    may_make: bool = False,
+) -> Answer:
     """
     Carry out *operation* on the data folder of *options*; return its answer.
+
+    Without *may_make* it is a problem when there is none yet.
 
     Raises:
         ProblemsFound: what stands in the way.
     """
-    data = prepare.existing_folder(options)
+    data = prepare.wanted_folder(options) if may_make else prepare.existing_folder(options)
     try:
         request = protocol.frame(protocol.Request(protocol.VERSION, operation))
     except UnicodeEncodeError:

@@ -10,10 +10,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from perdure._config.problem import listed
-from perdure._config.project import Hosted, Resource
+from perdure._config.project import D1Resource, Hosted, Resource
 from perdure._config.reader import Reader
 
 KV_KEYS: Final = ("binding", "id", "preview_id", "remote")
+D1_KEYS: Final = (
+    "binding",
+    "database_name",
+    "database_id",
+    "preview_database_id",
+    "migrations_dir",
+    "migrations_table",
+    "remote",
+)
 
 HOSTED: Final[Mapping[str, str]] = {
     "ai": "Workers AI",
@@ -83,6 +92,26 @@ def kv_namespaces(table: Reader, names: EnvNames) -> Iterator[Resource]:
         id = entry.text("id")
         if names.take(entry, name) and name is not None:
             yield Resource("kv_namespaces", name, id or name, entry.at)
+
+
+def d1_databases(table: Reader, names: EnvNames) -> Iterator[D1Resource]:
+    """Yield the D1 databases; the id is the one that Cloudflare's tool uses on one's own machine."""
+    for entry in table.tables("d1_databases"):
+        entry.refuse_unknown(D1_KEYS)
+        name = entry.text("binding", required=True, help="it is the attribute of env")
+        id, preview_id = entry.text("database_id"), entry.text("preview_database_id")
+        database_name = entry.text("database_name")
+        folder, migrations_table = entry.text("migrations_dir"), entry.text("migrations_table")
+        if names.take(entry, name) and name is not None:
+            yield D1Resource(
+                "d1_databases",
+                name,
+                preview_id or id or name,
+                entry.at,
+                database_name or name,
+                folder or D1Resource.migrations_dir,
+                migrations_table or D1Resource.migrations_table,
+            )
 
 
 def hosted(table: Reader, names: EnvNames, unused: list[str]) -> tuple[Hosted, ...]:

@@ -47,6 +47,17 @@ class Resource:
     at: Where = ()
 
 
+@dataclass(frozen=True)
+class D1Resource(Resource):
+    """A D1 database, with what its migrations need."""
+
+    database_name: str = ""
+    """What commands may call it, besides the binding and the id."""
+    migrations_dir: str = "migrations"
+    """Relative to the project's root."""
+    migrations_table: str = "d1_migrations"
+
+
 @dataclass(frozen=True, slots=True)
 class Hosted:
     """`env.<name>` would be something that only Cloudflare's platform has."""

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from perdure._base.cron import Cron, CronError
 from perdure._base.cron import parse as parse_cron
-from perdure._config.env_names import HOSTED, EnvNames, hosted, kv_namespaces
+from perdure._config.env_names import HOSTED, EnvNames, d1_databases, hosted, kv_namespaces
 from perdure._config.names import WORKER_NAME, project_name
 from perdure._config.problem import Problem, did_you_mean, errors, listed
 from perdure._config.project import (
@@ -42,6 +42,8 @@ KEYS: dict[str, str] = {
     "durable_objects": "`bindings`: list of `{name, class_name}`; `env.<name>` is the class's namespace.",
     "services": "List of `{binding, service, entrypoint, props}`; `env.<binding>` calls a worker class of this project.",
     "kv_namespaces": "List of `{binding, id}`; `env.<binding>` is a KV namespace, which Perdure keeps.",
+    "d1_databases": "List of `{binding, database_name, database_id, migrations_dir, migrations_table}`; `env.<binding>` is a "
+    "database, which Perdure keeps.",
     "secrets": "`required`: list of variables that have to come from the environment or a file of variables.",
     "migrations": "Ordered list of `{tag, …}`: how classes came, were renamed and went.",
     "exports": "Table class name → `{type, state, storage, renamed_to}`: the classes as they should be, "
@@ -54,7 +56,15 @@ KEYS: dict[str, str] = {
 """Every key of the top level that means something here; the reference page is checked against it."""
 
 ENVIRONMENT_KEYS: tuple[str, ...] = tuple(key for key in KEYS if key != "env")
-NOT_INHERITED: tuple[str, ...] = ("durable_objects", "services", "vars", "kv_namespaces", "secrets", *HOSTED)
+NOT_INHERITED: tuple[str, ...] = (
+    "durable_objects",
+    "services",
+    "vars",
+    "kv_namespaces",
+    "d1_databases",
+    "secrets",
+    *HOSTED,
+)
 BINDING_KEYS: tuple[str, ...] = ("name", "class_name", "script_name", "environment")
 SERVICE_KEYS: tuple[str, ...] = ("binding", "service", "entrypoint", "props", "environment")
 MIGRATION_KEYS: tuple[str, ...] = (
@@ -71,7 +81,7 @@ EXPORT_KEYS: tuple[str, ...] = ("type", "state", "storage", "renamed_to", "trans
 UNUSED_KEYS: tuple[str, ...] = tuple(
     """
     account_id alias base_dir build cache cloudchamber
-    compliance_region containers d1_databases data_blobs define dev
+    compliance_region containers data_blobs define dev
     find_additional_modules first_party_worker jsx_factory jsx_fragment
     keep_names keep_vars legacy_env limits logpush minify
     no_bundle node_compat observability pages_build_output_dir placement preserve_file_names
@@ -137,7 +147,7 @@ def read_project(
                 help=f'repeat what it needs under "env.{environment}.{key}"',
             )
     services = _services(chosen, name, names, elsewhere)
-    resources = tuple(kv_namespaces(chosen, names))
+    resources = (*kv_namespaces(chosen, names), *d1_databases(chosen, names))
     elsewhere += hosted(chosen, names, unused)
     variables = chosen.mapping("vars")
     names.check_variables(chosen, variables)

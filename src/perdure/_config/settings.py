@@ -46,7 +46,7 @@ class Setting:
 RUN = ("dev", "serve")
 OBJECT = ("sql", "kv", "call", "export", "import", "delete", "evict", "abort")
 """Commands on one object, or on some."""
-FOLDER = ("objects", *OBJECT, "verify", "backup", "doctor")
+FOLDER = ("objects", *OBJECT, "d1", "verify", "backup", "doctor")
 """Commands on a data folder, whether something runs there or not."""
 ALL = (*RUN, "check", *FOLDER)
 
@@ -90,7 +90,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _of_command("ts", bool, False, "Write TypeScript, for clients that speak Cap'n Web.", ("types",)),
     _of_command("check", bool, False, "Write nothing; exit code 1 if the file is stale.", ("types",)),
-    _of_command("yes", bool, False, "Do it without asking.", ("import", "delete"), short="-y"),
+    _of_command("yes", bool, False, "Do it without asking.", ("import", "delete", "d1"), short="-y"),
+    _of_command("command", str, None, "SQL to run.", ("d1",), metavar="SQL"),
+    _of_command("file", str, None, "File of SQL to run; - is standard input.", ("d1",), metavar="FILE"),
+    _of_command("local", bool, False, "Understood: it is always this machine's database.", ("d1",)),
+    _of_command("remote", bool, False, "Refused: Perdure has no databases at Cloudflare.", ("d1",)),
     _of_command(
         "leave_out",
         bool,
@@ -105,7 +109,7 @@ SETTINGS: tuple[Setting, ...] = (
         bool,
         False,
         "Print JSON.",
-        ("objects", "sql", "kv", "call", "verify", "backup", "check", "doctor"),
+        ("objects", "sql", "kv", "call", "d1", "verify", "backup", "check", "doctor"),
     ),
     Setting(
         "path",

@@ -6,28 +6,55 @@ answered, and what a batch writes is one transaction. The front, `perdure.D1Data
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from perdure._storage.script import is_blank, statements_of
 from perdure.durable_object import DurableObject
 from perdure.errors import SqlError
 
+SERVED_BY: Final = "perdure"
 NO_STATEMENTS: Final = "No SQL statements detected."
 
+_TRANSACTION: Final = re.compile(
+    r"(?:begin(?:\s+(?:deferred|immediate|exclusive))?|commit|end)(?:\s+transaction)?\s*;?", re.IGNORECASE
+)
 
-class Answer(NamedTuple):
-    """What one statement gave; it travels as a tuple."""
 
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
-    duration_ms: float
+@dataclass(frozen=True, slots=True)
+class D1Meta:
+    """
+    What is told of a statement that ran.
+
+    Attributes:
+        served_by: who ran it: "perdure".
+        duration: how long it took, in milliseconds.
+        changes: rows that were inserted, updated or deleted, by triggers too.
+        last_row_id: the rowid of the last insert into the database.
+        changed_db: the database was changed.
+        size_after: size of the database in bytes, afterwards.
+        rows_read: rows that were looked at, as Cloudflare counts them (see `SqlCursor.rows_read`).
+        rows_written: rows and entries of indexes that were written, as Cloudflare counts them.
+    """
+
+    served_by: str
+    duration: float
     changes: int
     last_row_id: int
     changed_db: bool
     size_after: int
     rows_read: int
     rows_written: int
+
+
+class Answer(NamedTuple):
+    """What one statement gave."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    meta: D1Meta
     bookmark: str
 
 
@@ -72,16 +99,16 @@ class D1Keeper(DurableObject[Any]):
             if is_blank(line):
                 continue
             try:
-                took_ms.append(self._query(line, (), False).duration_ms)
+                took_ms.append(self._query(line, (), False).meta.duration)
             except SqlError as error:
                 return took_ms, (index, error)
         if not took_ms:
             return took_ms, (0, SqlError(NO_STATEMENTS))
         return took_ms, None
 
-    def script(self, text: str) -> tuple[list[Answer], tuple[str, SqlError] | None]:
+    def script(self, *texts: str) -> tuple[list[Answer], tuple[str, SqlError] | None]:
         """
-        Run all statements of *text* as one transaction.
+        Run all statements of *texts* as one transaction; BEGIN and COMMIT in them, as of a dump, are passed over.
 
         Returns:
             what each gave, and if one failed its text, with the error; then nothing has happened.
@@ -90,8 +117,9 @@ class D1Keeper(DurableObject[Any]):
         statement = ""
         try:
             with self.ctx.storage.transaction_sync():
-                for statement in _statements(text):
-                    answers.append(self._run(statement, (), True))
+                for statement in (one for text in texts for one in _statements(text)):
+                    if not _TRANSACTION.fullmatch(statement):
+                        answers.append(self._run(statement, (), True))
         except SqlError as error:
             return [], (statement, error)
         return answers, None
@@ -115,18 +143,17 @@ class D1Keeper(DurableObject[Any]):
         took_ms = (clock.monotonic_s() - begun_s) * 1000
         changes = database.total_changes() - changes
         size_after = database.size_bytes()
-        return Answer(
-            columns=cursor.column_names,
-            rows=rows,
-            duration_ms=took_ms,
+        meta = D1Meta(
+            served_by=SERVED_BY,
+            duration=took_ms,
             changes=changes,
             last_row_id=sql.exec("SELECT last_insert_rowid() AS id").one()["id"],
             changed_db=changes != 0 or size_after != size,
             size_after=size_after,
             rows_read=cursor.rows_read if is_metered else 0,
             rows_written=cursor.rows_written if is_metered else 0,
-            bookmark=f"{store.number + store.in_turn:016x}",
         )
+        return Answer(cursor.column_names, rows, meta, f"{store.number + store.in_turn:016x}")
 
 
 def _statements(text: str) -> list[str]:

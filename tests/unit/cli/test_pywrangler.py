@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import perdure
-from perdure._cli.pywrangler import meant, run_command
+from perdure._cli.pywrangler import in_perdures_words, meant, run_command
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,6 +32,23 @@ ROOT = Path(__file__).parents[3]
 def test_options_that_change_nothing_here_are_left_out(given, kept):
     """With their values, in every spelling that Cloudflare's tool reads."""
     assert meant(given.split()) == kept.split()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("execute DB --command SELECT", "execute DB --command SELECT"),
+        ("execute DB -c a.jsonc -e staging", "execute DB --config a.jsonc --env staging"),
+        ("execute DB --persist-to=state --cwd app", "execute DB --data state/perdure --path app"),
+        ("execute DB --persist-to state --env=x", "execute DB --data state/perdure --env x"),
+    ],
+)
+def test_options_of_d1_are_said_as_perdure_has_them(given, said, monkeypatch):
+    """Whichever way they are spelled."""
+    monkeypatch.delenv("CLOUDFLARE_ENV", raising=False)
+    assert in_perdures_words(given.split()) == said.split()
+    monkeypatch.setenv("CLOUDFLARE_ENV", "beta")
+    assert in_perdures_words(given.split()) == said.split() + ([] if "--env" in said else ["--env", "beta"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from perdure._config import jsonc, toml
 from perdure._config.env_names import HOSTED
-from perdure._config.project import Binding, Export, Migration, Rename, Resource, Service
+from perdure._config.project import Binding, D1Resource, Export, Migration, Rename, Resource, Service
 from perdure._config.schema import KEYS, UNUSED_KEYS, read_project
 
 ROOT = pathlib.Path("/project")
@@ -360,6 +360,38 @@ def test_kv_namespaces_do_not_reach_environments():
     }
     assert problem_of(table, environment="a").code == "config/not-inherited"
     assert project_of(table, environment="b").names_in_env == ("B",)
+
+
+def test_d1_databases_are_resources():
+    """With the id that Cloudflare's tool uses locally, and what migrations need; paths stay as they are written."""
+    table = {
+        "d1_databases": [
+            {"binding": "A", "database_name": "shop", "database_id": "f00", "migrations_dir": "sql/up"},
+            {"binding": "B", "database_id": "f00", "preview_database_id": "f01", "migrations_table": "done"},
+            {"binding": "C", "remote": False},
+        ]
+    }
+    assert project_of(table).resources == (
+        D1Resource("d1_databases", "A", "f00", ("d1_databases", 0), "shop", "sql/up", "d1_migrations"),
+        D1Resource("d1_databases", "B", "f01", ("d1_databases", 1), "B", "migrations", "done"),
+        D1Resource("d1_databases", "C", "C", ("d1_databases", 2), "C", "migrations", "d1_migrations"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "pointed"),
+    [
+        ({"database_id": "x"}, "config/missing-key", "{"),
+        ({"binding": "DB", "database_id": 5}, "config/wrong-type", "5"),
+        ({"binding": "DB", "migrations": "x"}, "config/unknown-key", '"migrations"'),
+        ({"binding": "AUTH"}, "config/duplicate-binding", '"AUTH"'),
+    ],
+)
+def test_a_wrong_database_is_told_at_its_place(entry, code, pointed):
+    """In the one form."""
+    problem = problem_of({"services": [AUTH], "d1_databases": [entry]})
+    assert problem.code == code
+    assert pointed_at(problem) == pointed
 
 
 @pytest.mark.parametrize(
