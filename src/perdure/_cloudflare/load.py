@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import types
 from typing import Any, Final
 
@@ -22,6 +23,10 @@ GLOBAL_HANDLERS: Final = {"on_fetch": "fetch", "on_scheduled": "scheduled"}
 """Functions of the main module that were a worker once, and the methods that they are now."""
 NO_GLOBAL_HANDLERS_FROM: Final = "2025-08-14"
 GLOBAL_HANDLERS_FLAG: Final = "disable_python_no_global_handlers"
+
+
+class _GlobalHandlers(WorkerEntrypoint):
+    """A worker made of functions."""
 
 
 def load(project: Project) -> LoadedApp:
@@ -52,14 +57,14 @@ def _take_global_handlers(project: Project, module: types.ModuleType) -> list[Pr
     """Make the worker of a module that has `on_fetch` and its like, and no class `Default`."""
     found = {name: getattr(module, name, None) for name in GLOBAL_HANDLERS}
     handlers = {GLOBAL_HANDLERS[name]: value for name, value in found.items() if callable(value)}
-    if not handlers or hasattr(module, WORKER_NAME):
+    default = getattr(module, WORKER_NAME, None)
+    if not handlers or not (
+        default is None or (inspect.isclass(default) and issubclass(default, _GlobalHandlers))
+    ):
         return []
     methods = {name: _method(function) for name, function in handlers.items()}
-    setattr(
-        module,
-        WORKER_NAME,
-        type(WORKER_NAME, (WorkerEntrypoint,), {"__module__": module.__name__, **methods}),
-    )
+    made = type(WORKER_NAME, (_GlobalHandlers,), {"__module__": module.__name__, **methods})
+    setattr(module, WORKER_NAME, made)
     date = project.compatibility_date
     if date is None or date < NO_GLOBAL_HANDLERS_FROM or GLOBAL_HANDLERS_FLAG in project.compatibility_flags:
         return []

@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Final
 
-WORDS: Final = {"WebSocket": "Websocket", "SQL": "Sql", "ID": "Id"}
+WORDS: Final = {"WebSocket": "Websocket", "webSocket": "websocket"}
 """What counts as one word, whatever its capitals."""
 EXCEPTIONS: Final = {"toArray": "to_list", "toString": "__str__"}
 """Names that are not made by the rule, with what is said here."""

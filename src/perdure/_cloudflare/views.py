@@ -113,8 +113,8 @@ class View(JsProxy):
             name
             for base in cls.__mro__
             if issubclass(base, View) and base is not View
-            for name, member in vars(base).items()
-            if name[:1] != "_" and (callable(member) or isinstance(member, property))
+            for name in vars(base)
+            if name[:1] != "_" and name != "constructor"
         }
         return sorted(own | set(cls._members))
 

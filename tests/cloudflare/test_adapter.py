@@ -1,0 +1,279 @@
+"""How a project's classes are run: constructors, handlers, and what they are given."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from cloudflare.inside import inside
+
+import perdure
+from perdure import testing
+from perdure._cloudflare.exceptions import JsException
+from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
+from perdure._cloudflare.workers.response import Response
+from perdure._cloudflare.workers.utils import wait_until
+
+
+async def ask(cls, method, *args, **options):
+    """Return what *method* of a new object of *cls* returns."""
+    async with inside(cls, **options) as app:
+        return await getattr(getattr(app.cf, cls.__name__.upper()).getByName("one"), method)(*args)
+
+
+async def test_a_class_may_skip_the_base_constructor():
+    """`super().__init__` is not needed; what the class is given are views all the same."""
+
+    class Skips(DurableObject):
+        def __init__(self, state, environment):
+            self.state = state
+            self.environment = environment
+
+        async def use(self):
+            await self.state.storage.put("a", 1)
+            return [await self.state.storage.get("a"), self.environment.WORD]
+
+    assert await ask(Skips, "use", vars={"WORD": "hello"}) == [1, "hello"]
+
+
+async def test_mixins_and_diamonds_are_as_in_python():
+    """Any bases, any order; `__init_subclass__` takes keywords."""
+
+    class Named:
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.names = ["named"]
+
+    class Left(DurableObject):
+        pass
+
+    class Right(DurableObject):
+        pass
+
+    class Diamond(Named, Left, Right, tag="x"):
+        async def who(self):
+            return [*self.names, self.ctx.id.name]
+
+    assert await ask(Diamond, "who") == ["named", "one"]
+
+
+async def test_what_init_blocks_is_done_before_the_first_call():
+    """`blockConcurrencyWhile` un-awaited in `__init__`, and as a decorator."""
+
+    class Blocks(DurableObject):
+        def __init__(self, ctx, env):
+            super().__init__(ctx, env)
+            self.steps = []
+            ctx.blockConcurrencyWhile(self.load)
+
+            @ctx.blockConcurrencyWhile
+            async def more():
+                self.steps.append("decorated")
+
+        async def load(self):
+            await asyncio.sleep(0)
+            self.steps.append(await self.ctx.storage.get("missing") or "loaded")
+
+        def seen(self):
+            return self.steps
+
+    assert await ask(Blocks, "seen") == ["loaded", "decorated"]
+
+
+async def test_block_concurrency_while_returns_the_result():
+    """Awaited in a method, with a plain function too."""
+
+    class Waits(DurableObject):
+        async def go(self):
+            async def work():
+                return 7
+
+            return [
+                await self.ctx.blockConcurrencyWhile(work),
+                await self.ctx.blockConcurrencyWhile(lambda: 8),
+            ]
+
+    assert await ask(Waits, "go") == [7, 8]
+
+
+async def test_a_constructor_that_fails_is_told_to_the_caller():
+    """As its own class, with its text."""
+
+    class Fails(DurableObject):
+        def __init__(self, ctx, env):
+            raise LookupError("nothing there")
+
+        async def go(self):
+            return 1
+
+    with pytest.raises(JsException, match="nothing there") as caught:
+        await ask(Fails, "go")
+    assert isinstance(caught.value, LookupError)
+
+
+async def test_abort_is_not_swallowed():
+    """`except Exception` does not see it; the caller hears the reason, and nothing behind it runs."""
+    after = []
+
+    class Aborts(DurableObject):
+        async def go(self):
+            try:
+                self.ctx.abort("enough of this")
+            except Exception:
+                after.append("swallowed")
+            after.append("went on")
+
+    with pytest.raises(JsException, match="enough of this"):
+        await ask(Aborts, "go")
+    assert after == []
+
+
+# --- handlers -------------------------------------------------------------------------------------------
+
+
+async def test_handlers_take_as_much_as_they_like():
+    """`fetch(self)`, `alarm(self)`, `webSocketClose(self, ws)` are all right."""
+    heard = []
+
+    class Short(DurableObject):
+        async def fetch(self):
+            return Response("short")
+
+        def alarm(self):
+            heard.append("alarm")
+
+    async with inside(Short) as app:
+        stub = app.cf.SHORT.getByName("a")
+        assert await (await stub.fetch("http://a/")).text() == "short"
+        await testing.run_in_durable_object(
+            app.env.SHORT.get_by_name("a"), lambda _, ctx: ctx.storage.set_alarm(4e9)
+        )
+        await testing.run_durable_object_alarm(app.env.SHORT.get_by_name("a"))
+    assert heard == ["alarm"]
+
+
+async def test_an_alarm_is_told_of_its_runs():
+    """`info` has Cloudflare's names, and milliseconds."""
+    seen = []
+
+    class Told(DurableObject):
+        async def alarm(self, info):
+            seen.append((info.retryCount, info["isRetry"], info.scheduledTime, self.ctx.id.name))
+
+        async def set(self):
+            await self.ctx.storage.setAlarm(4_000_000_000_000)
+
+    async with inside(Told) as app:
+        await app.cf.TOLD.getByName("one").set()
+        await testing.run_durable_object_alarm(app.env.TOLD.get_by_name("one"))
+    assert seen == [(0, False, 4_000_000_000_000, "one")]
+
+
+async def test_a_class_without_alarm_cannot_set_one():
+    """The error speaks Cloudflare's names."""
+
+    class Silent(DurableObject):
+        async def set(self):
+            await self.ctx.storage.setAlarm(4_000_000_000_000)
+
+    with pytest.raises(TypeError, match=r"must have an alarm\(\) handler in order to call setAlarm\(\)"):
+        await ask(Silent, "set")
+
+
+async def test_a_handler_may_be_an_attribute_of_the_instance():
+    """What counts is what the instance has; an attribute that is no function is no handler."""
+
+    class Late(DurableObject):
+        alarm = None
+
+        def __init__(self, ctx, env):
+            super().__init__(ctx, env)
+            self.fetch = lambda request: Response("late")
+
+        async def set(self):
+            await self.ctx.storage.setAlarm(4_000_000_000_000)
+
+    async with inside(Late) as app:
+        stub = app.cf.LATE.getByName("a")
+        assert await (await stub.fetch("http://a/")).text() == "late"
+        with pytest.raises(TypeError, match="must have an alarm"):
+            await stub.set()
+
+
+async def test_a_plain_fetch_may_return_a_coroutine():
+    """Whatever can be awaited is."""
+
+    class Plain(DurableObject):
+        def fetch(self, request):
+            async def answer():
+                return Response("plain")
+
+            return answer()
+
+    async with inside(Plain) as app:
+        assert await (await app.cf.PLAIN.getByName("a").fetch("http://a/")).text() == "plain"
+
+
+@pytest.mark.parametrize("name", ["fetch", "on_fetch"])
+async def test_a_worker_that_asks_for_env_and_ctx_gets_them(name):
+    """`fetch(self, request, env, ctx)`, and its old name `on_fetch`."""
+
+    async def handler(self, request, env, ctx):
+        ctx.waitUntil(asyncio.sleep(0))
+        return Response(env.WORD)
+
+    cls = type("Default", (WorkerEntrypoint,), {name: handler})
+    async with inside(cls, vars={"WORD": "hello"}) as app:
+        assert await (await app.fetch("/")).text() == "hello"
+
+
+async def test_a_default_of_fetch_stays_what_it_is():
+    """A parameter that has a value of its own is not given env."""
+
+    class Default(WorkerEntrypoint):
+        async def fetch(self, request, greeting="hello"):
+            return Response(greeting)
+
+    async with inside(Default) as app:
+        assert await (await app.fetch("/")).text() == "hello"
+
+
+async def test_each_request_has_an_instance_of_its_own():
+    """Attributes of a worker last for one request."""
+
+    class Default(WorkerEntrypoint):
+        count = 0
+
+        async def fetch(self, request):
+            self.count += 1
+            return Response(str(self.count))
+
+    async with inside(Default) as app:
+        assert [await (await app.fetch("/")).text() for _ in range(2)] == ["1", "1"]
+
+
+async def test_wait_until_without_ctx_belongs_to_the_event():
+    """`workers.wait_until` works in objects and workers, and says when there is no event."""
+
+    class Notes(DurableObject):
+        async def go(self):
+            wait_until(self.ctx.storage.put("noted", True))
+            return await self.ctx.storage.get("noted")
+
+    assert await ask(Notes, "go") is True
+    with pytest.raises(RuntimeError, match="outside of an event"):
+        wait_until(asyncio.get_running_loop().create_future())
+
+
+async def test_an_adapter_has_the_name_of_its_class():
+    """In logs, errors and the data folder a class is called what the project calls it."""
+
+    class Known(DurableObject):
+        async def fail(self):
+            raise RuntimeError("told")
+
+    async with inside(Known) as app:
+        with pytest.raises(RuntimeError):
+            await app.cf.KNOWN.getByName("one").fail()
+        assert "Known" in repr(app.env.KNOWN)
+        assert isinstance(app.env.KNOWN, perdure.Namespace)
