@@ -30,7 +30,7 @@ async def one(self, query, *bindings):
         (True, "text", "'true'"),
         (False, "text", "'false'"),
     ],
-    ids=str,
+    ids="int float str bytes memoryview Uint8Array None jsnull true false".split(),
 )
 async def test_a_binding_is_what_it_is_on_cloudflare(value, kind, quoted):
     """Numbers are REAL, booleans texts, null and undefined NULL."""

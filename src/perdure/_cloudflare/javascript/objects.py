@@ -96,7 +96,8 @@ def _items(value: Any) -> dict[Any, Any]:
     if isinstance(value, (list, tuple, str)):
         return {str(index): item for index, item in enumerate(value)}
     items = getattr(value, "object_entries", None)  # a pair of WebSockets, say
-    return {} if items is None else dict(items())
+    # Not `dict(items())`: an array has `keys()`, and would be taken for a mapping.
+    return {} if items is None else {key: item for key, item in items()}  # noqa: C416
 
 
 class Array(metaclass=JsClass):
