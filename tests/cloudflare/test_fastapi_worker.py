@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
-from cloudflare.projects import Project
+from cloudflare.projects import FOLDER, Project
 from websockets.exceptions import ConnectionClosed
 
 
@@ -15,6 +16,15 @@ def test_a_route_sees_the_variables_of_the_configuration(project: Project):
 
 def test_the_lifespan_starts_once(project: Project):
     assert [project.get("/start").json() for _ in range(2)] == [{"start": 1}, {"start": 1}]
+
+
+def test_the_lifespan_ends_with_the_process(tmp_path):
+    with Project(FOLDER / "fastapi_worker", tmp_path) as project:
+        project.get("/")
+        assert "the application has ended" not in project.output
+        project.signal(signal.SIGINT)
+        assert project.wait() == 0
+        assert "the application has ended" in project.output
 
 
 def test_parameters_are_checked_and_plain_routes_run(project: Project):

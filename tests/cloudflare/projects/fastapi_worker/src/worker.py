@@ -17,6 +17,7 @@ async def lifespan(app: FastAPI):
     global starts
     starts += 1
     yield {"start": starts}
+    print("the application has ended")
 
 
 app = FastAPI(title="Items", lifespan=lifespan)
