@@ -1,0 +1,10 @@
+-- Migration number: 0001 	 2026-01-05T10:00:00.000Z
+CREATE TABLE notes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  slug TEXT NOT NULL UNIQUE,
+  body TEXT,
+  pinned INTEGER NOT NULL DEFAULT 0,
+  score REAL,
+  thumbnail BLOB
+);
+CREATE TABLE log (note TEXT NOT NULL);
