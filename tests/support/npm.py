@@ -14,3 +14,10 @@ def install(folder: Path, *packages: str) -> Path:
     command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *packages]
     subprocess.run(command, cwd=folder, check=True, timeout=100)
     return folder
+
+
+def run(folder: Path, script: str, *arguments: object) -> str:
+    """Run *script* of *folder* under Node; return what it printed."""
+    command = ["node", script, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, check=True, timeout=100, capture_output=True, text=True)
+    return done.stdout

@@ -141,10 +141,10 @@ def commands() -> Commands:
 class Site:
     """A project folder; `server` is the process that runs there, or None."""
 
-    def __init__(self, folder: Path, server=None) -> None:
+    def __init__(self, folder: Path, server=None, app: str = APP) -> None:
         self.folder = folder
         self.server = server
-        (folder / "app.py").write_text(APP)
+        (folder / "app.py").write_text(app)
 
     def perdure(
         self, *arguments: object, input: str = "", cwd: Path | None = None

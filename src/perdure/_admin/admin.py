@@ -329,7 +329,12 @@ class Admin:
             name = row.name  # its alarm shall wake it under that
         try:
             imported = await import_store(
-                self._host.storage, key, operation.path, name=visible(name), leave_out=operation.leave_out
+                self._host.storage,
+                key,
+                operation.path,
+                name=visible(name),
+                leave_out=operation.leave_out,
+                is_in_place=operation.is_in_place,
             )
             return imported._asdict()
         except StorageError as error:

@@ -112,6 +112,7 @@ class Import(OfObject, tag="import", frozen=True, kw_only=True):
 
     Without `replace` it is refused (`object/exists`) when the object stores something already. With `leave_out` values
     of workerd's that have no equal in Python are left out, and told as pairs of key and reason, instead of refused.
+    With `is_in_place` the file stands where its program has left it: a -wal that is not beside it is not missing.
     """
 
     may_be_broken_off = False
@@ -119,6 +120,7 @@ class Import(OfObject, tag="import", frozen=True, kw_only=True):
     path: str
     replace: bool = False
     leave_out: bool = False
+    is_in_place: bool = False
 
 
 class Delete(OfObject, tag="delete", frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ def on_folder(short_help: str) -> Callable[[Callable[..., int]], click.Command]:
     """Make a command of a function of the folder's options and the command's own."""
 
     def decorate(function: Callable[..., int]) -> click.Command:
-        name = function.__name__.rstrip("_")
+        name = function.__name__.rstrip("_").replace("_", "-")
 
         @functools.wraps(function)
         def run(path: str, data: str | None, config: str | None, env: str | None, **given: Any) -> int:
@@ -221,6 +221,20 @@ def import_(
     return transfer.import_(options, target, file, yes=yes, leave_out=leave_out)
 
 
+@on_folder("Import what `wrangler dev` or workerd has kept.")
+@click.argument("folder", metavar="[STATE]", required=False)
+def import_state(options: RunOptions, folder: str | None, yes: bool, leave_out: bool, json: bool) -> int:
+    """
+    Import what `wrangler dev` or workerd has kept: the objects with their ids, SQL tables, keys and values and alarms.
+
+    STATE is the folder of that state, by default .wrangler/state beside the configuration; stop `wrangler dev` first.
+    What is here already stays, unless --yes is given.
+    """
+    from perdure._cli import import_state as implementation
+
+    return implementation.import_state(options, folder, yes=yes, leave_out=leave_out, as_json=json)
+
+
 @on_folder("Delete one object and everything it stored.")
 @class_name
 @name
@@ -301,4 +315,19 @@ def doctor(options: RunOptions, json: bool) -> int:
     return implementation.doctor(options, as_json=json)
 
 
-COMMANDS = (objects, sql, kv, call, d1, export, import_, delete, evict, abort, verify, backup, doctor)
+COMMANDS = (
+    objects,
+    sql,
+    kv,
+    call,
+    d1,
+    export,
+    import_,
+    import_state,
+    delete,
+    evict,
+    abort,
+    verify,
+    backup,
+    doctor,
+)

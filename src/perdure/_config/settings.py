@@ -46,7 +46,7 @@ class Setting:
 RUN = ("dev", "serve")
 OBJECT = ("sql", "kv", "call", "export", "import", "delete", "evict", "abort")
 """Commands on one object, or on some."""
-FOLDER = ("objects", *OBJECT, "d1", "verify", "backup", "doctor")
+FOLDER = ("objects", *OBJECT, "d1", "import-state", "verify", "backup", "doctor")
 """Commands on a data folder, whether something runs there or not."""
 ALL = (*RUN, "check", *FOLDER)
 
@@ -90,7 +90,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _of_command("ts", bool, False, "Write TypeScript, for clients that speak Cap'n Web.", ("types",)),
     _of_command("check", bool, False, "Write nothing; exit code 1 if the file is stale.", ("types",)),
-    _of_command("yes", bool, False, "Do it without asking.", ("import", "delete", "d1"), short="-y"),
+    _of_command(
+        "yes", bool, False, "Do it without asking.", ("import", "import-state", "delete", "d1"), short="-y"
+    ),
     _of_command("command", str, None, "SQL to run.", ("d1",), metavar="SQL"),
     _of_command("file", str, None, "File of SQL to run; - is standard input.", ("d1",), metavar="FILE"),
     _of_command("local", bool, False, "Understood: it is always this machine's database.", ("d1",)),
@@ -100,7 +102,7 @@ SETTINGS: tuple[Setting, ...] = (
         bool,
         False,
         "Import without values that only JavaScript can read, instead of refusing.",
-        ("import",),
+        ("import", "import-state"),
     ),
     _of_command("full", bool, False, "Copy everything, changed or not.", ("backup",)),
     _of_command("all", bool, False, "All live objects: of CLASS, or of every class.", ("evict", "abort")),
@@ -109,7 +111,7 @@ SETTINGS: tuple[Setting, ...] = (
         bool,
         False,
         "Print JSON.",
-        ("objects", "sql", "kv", "call", "d1", "verify", "backup", "check", "doctor"),
+        ("objects", "sql", "kv", "call", "d1", "import-state", "verify", "backup", "check", "doctor"),
     ),
     Setting(
         "path",

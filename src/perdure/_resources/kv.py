@@ -18,7 +18,7 @@ from perdure.durable_object import DurableObject
 
 PIECE_BYTES: Final = limits.MIB
 _SWEPT_AT_ONCE: Final = 100
-_SCHEMA: Final = """
+SCHEMA: Final = """
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
@@ -86,7 +86,7 @@ class KvKeeper(DurableObject[Any]):
     ) -> None:
         """Let *data* be the value of *key*, with this metadata as JSON and this time of expiration."""
         if not self._is_made:
-            self._sql.exec(_SCHEMA)
+            self._sql.exec(SCHEMA)
             self._is_made = True
         self._sweep()
         self._sql.exec("DELETE FROM entries WHERE key = ?", key)

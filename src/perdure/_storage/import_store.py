@@ -51,6 +51,7 @@ async def import_store(
     *,
     name: str | None = None,
     leave_out: bool = False,
+    is_in_place: bool = False,
 ) -> Imported:
     """
     Replace all that the object stores by the database in *source_path*, durably.
@@ -61,6 +62,7 @@ async def import_store(
     Args:
         name: the object's name, where it is known.
         leave_out: import without the values that have no equal in Python, instead of refusing.
+        is_in_place: the file is where its program has left it, so that a -wal that is not there is not missing.
 
     Raises:
         StorageError: the file is damaged, may lack commits, or holds what an object cannot.
@@ -70,7 +72,9 @@ async def import_store(
     new = engine.layout.replacement(key, token)
     engine.importing.add(new)
     try:
-        imported, alarm_ms = await in_thread(lambda: _prepare(engine, key, source_path, new, leave_out))
+        imported, alarm_ms = await in_thread(
+            lambda: _prepare(engine, key, source_path, new, leave_out=leave_out, is_in_place=is_in_place)
+        )
         await to_the_end(_take_place(engine, key, token, name, alarm_ms))
     except BaseException:
         if engine.journal.failed is None:  # else the record may be durable all the same
@@ -122,13 +126,13 @@ async def _sync_names(engine: StorageEngine, store: Store) -> None:
 
 
 def _prepare(
-    engine: StorageEngine, key: bytes, source: str, new: str, leave_out: bool
+    engine: StorageEngine, key: bytes, source: str, new: str, *, leave_out: bool, is_in_place: bool
 ) -> tuple[Imported, int | None]:
     """Check the file and copy it to *new*, synced; return what became of it and its alarm. For a thread."""
     disk = engine.disk
     if is_inside(source, engine.layout.root):
         raise StorageError(f"{source} belongs to this data folder: export the object, and import that.")
-    _check_wal(disk, source)
+    _check_wal(disk, source, is_in_place)
     for folder in reversed(engine.layout.store_folders(key)):
         disk.make_folder(folder)
     _remove_left(engine, new.rpartition("/")[0])
@@ -161,12 +165,12 @@ def _remove_left(engine: StorageEngine, folder: str) -> None:
             engine.disk.unlink(path)
 
 
-def _check_wal(disk: Disk, source: str) -> None:
+def _check_wal(disk: Disk, source: str, is_in_place: bool) -> None:
     with Path(source).open("rb") as stream:
         head = stream.read(100)
     if not head:
         raise StorageError(f"{source} is empty.")
-    if head[_FORMAT_AT : _FORMAT_AT + 2] != _WAL or disk.size(f"{source}-wal"):
+    if is_in_place or head[_FORMAT_AT : _FORMAT_AT + 2] != _WAL or disk.size(f"{source}-wal"):
         return
     root = source
     for _ in range(4):  # objects/<namespace>/<2 hex>/<file>
