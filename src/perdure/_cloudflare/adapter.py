@@ -59,6 +59,10 @@ class _Adapter:
             if self._handler(name) is None:
                 self.__dict__[event] = None  # the runtime takes it for absent
 
+    def __perdure_inside__(self) -> tuple[Any, Any]:
+        """Return what tests see of the object: the project's instance, and its `ctx`."""
+        return self.user, self.ctx_view
+
     def _handler(self, name: str) -> Any:
         """Return the project's handler *name*, or the one that was called `on_…` once; None if there is none."""
         for spelling in (name, f"on_{name}"):

@@ -29,13 +29,18 @@ class _GlobalHandlers(WorkerEntrypoint):
     """A worker made of functions."""
 
 
-def load(project: Project) -> LoadedApp:
-    """Import the project's main module, and put an adapter in the place of each of its classes."""
+def prepare(project: Project) -> None:
+    """Let this process import modules of *project*: with Cloudflare's names, and with what its configuration says."""
     hooks.install(project.root, project.main.parent)
     compat_flags.know(project.compatibility_flags)
     if mentions(project.main.parent, "run_sync"):
         bridge.turn_on()  # a handler that begins before cannot wait
     env_view.know(project.vars, project.names_in_env)
+
+
+def load(project: Project) -> LoadedApp:
+    """Import the project's main module, and put an adapter in the place of each of its classes."""
+    prepare(project)
     problems: list[Problem] = []
 
     def imported(module: types.ModuleType) -> None:

@@ -59,9 +59,7 @@ async def run_in_durable_object(stub: Any, fn: Callable[[Any, Any], Any]) -> Any
     """
     space, object_id, name = _behind(stub, "run_in_durable_object")
     live = space.live(object_id, name)
-    return await live.call(
-        InternalEvent, "test", lambda instance: fn(instance, _ctx(instance, live)), _as_it_is
-    )
+    return await live.call(InternalEvent, "test", lambda instance: fn(*_inside(instance, live)), _as_it_is)
 
 
 async def run_durable_object_alarm(stub: Any) -> bool:
@@ -102,6 +100,7 @@ def list_durable_object_ids(namespace: Namespace[Any]) -> list[DurableObjectId]:
 
     Those with a name come first, by name.
     """
+    namespace = _native(namespace)
     if not isinstance(namespace, Namespace):
         raise TypeError(
             f"list_durable_object_ids() takes a namespace, as env.COUNTER is one; got {type(namespace).__name__}"
@@ -203,6 +202,7 @@ async def wait_on_execution_context(ctx: ExecutionContext) -> None:
 
 def _behind(stub: Any, what: str) -> tuple[Space, bytes, str | None]:
     """Return the namespace, id and name of the object that *stub* is of."""
+    stub = _native(stub)
     if not isinstance(stub, DurableObjectStub):
         raise TypeError(
             f"{what}() takes the stub of an object, as env.COUNTER.get_by_name('a') returns it; got {type(stub).__name__}"
@@ -210,13 +210,23 @@ def _behind(stub: Any, what: str) -> tuple[Space, bytes, str | None]:
     return stub.id._space, stub.id._bytes, stub.id.name
 
 
-def _ctx(instance: Any, live: Live) -> Any:
+def _native(value: Any) -> Any:
+    """Return what is behind a stub or a namespace of a Cloudflare project; others are themselves."""
+    return getattr(value, "__dict__", {}).get("_native", value)
+
+
+def _inside(instance: Any, live: Live) -> tuple[Any, Any]:
+    """Return what test code sees of an object: the instance and its `ctx`, of a Cloudflare project the project's own."""
+    own = getattr(type(instance), "__perdure_inside__", None)
+    if own is not None:
+        instance, ctx = own(instance)
+        return instance, ctx
     ctx = getattr(instance, "ctx", None)
     if ctx is None:
         raise AttributeError(
             f"{live.label} has no ctx: its __init__ does not call super().__init__(ctx, env)"
         )
-    return ctx
+    return instance, ctx
 
 
 def _check(websockets: str) -> None:

@@ -13,6 +13,7 @@ import asyncio
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -45,9 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="keep the data folder of each test, and tell where it is when the test fails",
     )
+    group.addoption(
+        "--perdure-cloudflare",
+        action="store_true",
+        help="tests may import workers, js and pyodide, and the modules of the application under test, as Cloudflare's "
+        "Python Workers do",
+    )
     group.addoption("--perdure-seed", metavar="N", help="run simulated tests with this seed alone")
     group.addoption("--perdure-seeds", metavar="N", help="how many seeds each test of `explore` tries")
     parser.addini("perdure_config", "the application under test, from here", default="")
+    parser.addini("perdure_cloudflare", "the same as --perdure-cloudflare", "bool", False)
     parser.addini("perdure_strict", "fail tests that leave alarms, work or unheard failures", "bool", False)
 
 
@@ -61,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "PERDURE_TEST_STRICT": config.getini("perdure_strict") or None,
     }
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    if config.getoption("perdure_cloudflare") or config.getini("perdure_cloudflare"):
+        _prepare_for_cloudflare(config)
 
 
 @pytest.fixture
@@ -162,6 +172,23 @@ def _config(item: pytest.Item) -> Path:
 
     named = _named(item.config)
     return nearest_application(item.path.parent, item.config.rootpath) if named is None else named
+
+
+def _prepare_for_cloudflare(config: pytest.Config) -> None:
+    """Let test files import what the application under test imports, before they are collected."""
+    from perdure._cloudflare.load import prepare
+    from perdure._config.load import load_project, nearest_application
+    from perdure._config.problem import ProblemsFound
+
+    application = _named(config) or nearest_application(config.invocation_params.dir, config.rootpath)
+    try:
+        project = load_project(os.fspath(application))
+    except ProblemsFound as found:
+        raise pytest.UsageError(f"--perdure-cloudflare: {found}") from None
+    prepare(project)
+    folder = str(project.main.parent.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def _named(config: pytest.Config) -> Path | None:
