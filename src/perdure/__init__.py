@@ -8,6 +8,8 @@ from perdure._base.lazy import lazy as _lazy
 
 if TYPE_CHECKING:
     from perdure._alarms.info import AlarmInfo
+    from perdure._assets.settings import Assets
+    from perdure._assets.site import AssetsBinding
     from perdure._base.registry import value
     from perdure._resources.d1 import D1Meta
     from perdure.context import DurableObjectState, ExecutionContext, confirmed
@@ -61,6 +63,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AlarmInfo",
+    "Assets",
+    "AssetsBinding",
     "Blob",
     "ConfigError",
     "D1Database",
@@ -135,6 +139,8 @@ __all__ = [
 # of them, does not wait for the others.
 _HOMES = {
     "_alarms.info": "AlarmInfo",
+    "_assets.settings": "Assets",
+    "_assets.site": "AssetsBinding",
     "_base.registry": "value",
     "_resources.d1": "D1Meta",
     "context": "DurableObjectState ExecutionContext confirmed",

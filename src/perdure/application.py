@@ -48,6 +48,7 @@ def runtime_of(project: Project, app: LoadedApp, **options: Any) -> Runtime:
             option: {one.name: one.id for one in project.resources if one.option == option}
             for option in KIND_OF_OPTION
         },
+        "assets": project.assets,
         "env": project.vars,
         "name": project.name,
         "crons": project.crons if app.worker is not None else (),

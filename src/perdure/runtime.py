@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from perdure import environment as envs
 from perdure import outgoing
 from perdure._alarms.triggers import Triggers
+from perdure._assets.settings import Assets
+from perdure._assets.site import Site
 from perdure._base import limits
 from perdure._base.clock import Clock, SystemClock
 from perdure._base.cron import Cron, CronError
@@ -135,6 +137,7 @@ class Runtime:
         bindings: name in `env` → class, instead of the default names.
         kv_namespaces: name in `env` → id of a KV namespace, which Perdure keeps itself; or names that are ids too.
         d1_databases: name in `env` → id of a D1 database, which Perdure keeps itself; or names that are ids too.
+        assets: a folder of files that are served as they are, in front of the worker, or `Assets` with how.
         crons: cron expressions, in UTC, at whose times the worker's `scheduled` runs (EP-03).
         modules: further modules whose classes may be stored and sent by name.
         debug: errors shown with their source, for development.
@@ -173,6 +176,7 @@ class Runtime:
         bindings: Mapping[str, type] | None = None,
         kv_namespaces: Mapping[str, str] | Iterable[str] = (),
         d1_databases: Mapping[str, str] | Iterable[str] = (),
+        assets: str | os.PathLike[str] | Assets | None = None,
         crons: Iterable[str | Cron] = (),
         modules: Iterable[str] = (),
         debug: bool = False,
@@ -205,6 +209,9 @@ class Runtime:
             dict(bindings) if bindings is not None else {binding_name(n): c for n, c in classes.items()}
         )
         self._resources = [*resources_of(KV, kv_namespaces), *resources_of(D1, d1_databases)]
+        served = Assets(assets) if isinstance(assets, (str, os.PathLike)) else assets
+        self._site = None if served is None else Site(served)
+        self._asset_bindings = {} if self._site is None else self._site.bindings
         self._worker = worker
         self._data = data
         self._vars = dict(env or {})
@@ -247,7 +254,13 @@ class Runtime:
                 "There are cron expressions and no worker to run at their times: give one as `worker`."
             )
         names = Counter(
-            (*self._bindings, *self._services, *[name for name, _ in self._resources], *self._vars)
+            (
+                *self._bindings,
+                *self._services,
+                *[name for name, _ in self._resources],
+                *self._asset_bindings,
+                *self._vars,
+            )
         )
         for name, count in names.items():
             if count > 1:
@@ -402,6 +415,7 @@ class Runtime:
         bound = {
             **{name: self._namespaces[cls.__name__] for name, cls in self._bindings.items()},
             **{name: kept.kind.front(own[kept.kind.key], kept.id) for name, kept in self._resources},
+            **self._asset_bindings,
         }
         env = self._env = Env({**self._vars, **bound}, self._outside)
         workers = {
@@ -529,11 +543,14 @@ class Runtime:
         return found
 
     async def handle(self, request: Request) -> Response:
-        """Answer *request* with the worker's `fetch`."""
+        """Answer *request* with a file of `assets`, or the worker's `fetch`."""
         self._running()
-        if self._entrypoint is None:
+        worker = None if self._entrypoint is None else self._entrypoint.fetch
+        if self._site is not None:
+            return await self._site.handle(request, worker)
+        if worker is None:
             raise ConfigError(NO_WORKER)
-        return await self._entrypoint.fetch(request)
+        return await worker(request)
 
     @overload
     def run(self, work: Callable[[], Awaitable[T]], *, timeout_s: float | None = None) -> T: ...

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from perdure._assets.settings import HTML_HANDLINGS, NOT_FOUND_HANDLINGS
 from perdure._cli.exits import EXITS
 from perdure._cli.main import cli
+from perdure._config.assets import ASSETS_KEYS
 from perdure._config.env_names import D1_KEYS, HOSTED, KV_KEYS
 from perdure._config.project import State
 from perdure._config.schema import (
@@ -87,7 +89,10 @@ def test_every_key_has_its_row(key):
     assert rows(CONFIGURATION)[key][0]
 
 
-@pytest.mark.parametrize("name", [*BINDING_KEYS, *KV_KEYS, *D1_KEYS, "directory", *State.__args__])
+BELOW = [BINDING_KEYS, KV_KEYS, D1_KEYS, ASSETS_KEYS, HTML_HANDLINGS, NOT_FOUND_HANDLINGS, State.__args__]
+
+
+@pytest.mark.parametrize("name", [name for names in BELOW for name in names])
 def test_every_key_below_is_named(name):
     """Of bindings and assets, and the states of exports."""
     assert re.search(rf"[`.{{ ,]{name}[`}} ,]", CONFIGURATION)

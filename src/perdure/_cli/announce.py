@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import socket
 import sys
 from collections.abc import Iterable, Sequence
@@ -34,7 +35,7 @@ def facts(prepared: Prepared) -> dict[str, Any]:
         "worker": app.worker is not None,
         "variables": list(project.vars),
         "data": shown(prepared.data),
-        "assets": None if project.assets is None else shown(project.assets),
+        "assets": None if project.assets is None else shown(pathlib.Path(project.assets.directory)),
         "environment": project.environment,
     }
 

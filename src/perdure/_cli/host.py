@@ -78,10 +78,6 @@ async def host(
 
     runtime = runtime_of(prepared, options, control=True, on_failure=on_failure)
     handle: Handle = runtime.handle
-    if project.assets is not None:
-        from perdure._cli.assets import Assets
-
-        handle = Assets(project.assets, handle).handle
     if options.debug:
         from perdure._cli.scheduled import ScheduledByHand
 

@@ -57,7 +57,8 @@ def banner(
     ]
     if not any(what == "objects of" for _, what, _ in rows):
         lines.append(paint("  no durable objects", "yellow", colour=colour))
-    facts = [("requests", "Default.fetch" if worker else "nobody answers them")]
+    nobody = "nobody answers them" if assets is None else "files alone"
+    facts = [("requests", "Default.fetch" if worker else nobody)]
     names = sorted(variables)
     if names:
         facts.append(("variables", ", ".join(names)))

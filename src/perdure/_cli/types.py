@@ -104,7 +104,14 @@ def _python(project: Project, app: LoadedApp) -> str:
         project.main.stem,
         objects=[(binding.name, binding.class_name) for binding in app.bound],
         services=[(service.name, service.class_name) for service in project.services],
-        own=[(one.name, KIND_OF_OPTION[one.option].front.__name__) for one in project.resources],
+        own=[
+            *[(one.name, KIND_OF_OPTION[one.option].front.__name__) for one in project.resources],
+            *(
+                [(project.assets.binding, "AssetsBinding")]
+                if project.assets and project.assets.binding
+                else []
+            ),
+        ],
         absent=[one.name for one in project.hosted],
         variables=project.vars,
     )

@@ -100,16 +100,18 @@ def load_app(
             problems.append(_no_entrypoint(project, service, file, members, entrypoints, object_base))
     worker = members.get(WORKER_NAME)
     if worker is None:
-        problems.append(
-            Problem(
-                "app/no-worker",
-                f"{file} has no class {WORKER_NAME}: HTTP requests have nobody to answer them",
-                "warning",
-                file,
-                hint=_worker_hint(members, worker_base),
-                help=f"add `class {WORKER_NAME}(WorkerEntrypoint)` with `async def fetch(self, request)`",
+        if project.assets is None:
+            message = f"{file} has no class {WORKER_NAME}: HTTP requests have nobody to answer them"
+            problems.append(
+                Problem(
+                    "app/no-worker",
+                    message,
+                    "warning",
+                    file,
+                    hint=_worker_hint(members, worker_base),
+                    help=f"add `class {WORKER_NAME}(WorkerEntrypoint)` with `async def fetch(self, request)`",
+                )
             )
-        )
     elif not issubclass(worker, worker_base):
         problems.append(
             _at_class(

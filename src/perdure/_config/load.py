@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from perdure._config import dotenv, jsonc, toml
+from perdure._config.asset_folder import problems_in_folder
 from perdure._config.names import project_name
 from perdure._config.problem import Problem, ProblemsFound, did_you_mean, errors, listed
 from perdure._config.project import Project
@@ -74,6 +75,8 @@ def _load(path: str, config: str | None, environment: str | None, variables: Seq
         _must_exist(where)
         project = _of_file(where, environment, warnings)
     _check_files(project)
+    if project.assets is not None:
+        warnings += problems_in_folder(project.assets, project.main, shown)
     values, problems, read = _files_of_variables(project.root, environment)
     if errors(problems):
         raise ProblemsFound(problems)
@@ -290,9 +293,23 @@ def _check_files(project: Project) -> None:
                 "config/missing-file", f"there is no file {shown(project.main)}", "main", hint=hint
             )
         )
-    if project.assets is not None and not project.assets.is_dir():
-        message = f"there is no folder {shown(project.assets)}"
-        problems.append(project.problem("config/missing-file", message, "assets", "directory"))
+    folder = None if project.assets is None else pathlib.Path(project.assets.directory)
+    if folder is not None and not folder.is_dir():
+        siblings = (
+            [other.name for other in folder.parent.iterdir() if other.is_dir()]
+            if folder.parent.is_dir()
+            else []
+        )
+        problems.append(
+            project.problem(
+                "config/missing-file",
+                f"there is no folder {shown(folder)}",
+                "assets",
+                "directory",
+                hint=did_you_mean(folder.name, siblings),
+                help="make it, or correct assets.directory",
+            )
+        )
     if problems:
         raise ProblemsFound((*project.warnings, *problems))
 

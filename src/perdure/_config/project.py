@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from perdure._assets.settings import Assets
 from perdure._base.cron import Cron
 from perdure._config.problem import Problem
 from perdure._config.source import Source, Where
@@ -132,7 +133,7 @@ class Project:
     compatibility_flags: tuple[str, ...] = ()
     crons: tuple[Cron, ...] = ()
     """At whose times the worker's `scheduled` runs."""
-    assets: pathlib.Path | None = None
+    assets: Assets | None = None
     environment: str | None = None
     source: Source | None = None
     at: Where = ()
@@ -149,6 +150,7 @@ class Project:
             *[service.name for service in self.services],
             *[resource.name for resource in self.resources],
             *[hosted.name for hosted in self.hosted],
+            *([self.assets.binding] if self.assets is not None and self.assets.binding is not None else []),
         )
 
     @property

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from perdure._base.cron import Cron, CronError
 from perdure._base.cron import parse as parse_cron
+from perdure._config.assets import read_assets
 from perdure._config.env_names import HOSTED, EnvNames, d1_databases, hosted, kv_namespaces
 from perdure._config.names import WORKER_NAME, project_name
 from perdure._config.problem import Problem, did_you_mean, errors, listed
@@ -49,7 +50,7 @@ KEYS: dict[str, str] = {
     "exports": "Table class name → `{type, state, storage, renamed_to}`: the classes as they should be, "
     "instead of `migrations`.",
     "triggers": "`crons`: list of cron expressions, in UTC, at whose times the application's `scheduled` runs.",
-    "assets": "`directory`: a folder of files that are served as they are, before the application is asked.",
+    "assets": "`directory` and more: a folder of files that are served as they are, before the application is asked.",
     "unique_keys": "Table class name → unique key, for objects whose ids were made elsewhere.",
     "env": "Table of named environments; each may have all keys above.",
 }
@@ -91,7 +92,6 @@ UNUSED_KEYS: tuple[str, ...] = tuple(
     wasm_modules workers_dev
     """.split()
 )
-UNUSED_ASSETS_KEYS: tuple[str, ...] = ("binding", "html_handling", "not_found_handling", "run_worker_first")
 UNUSED_DURABLE_OBJECTS_KEYS: tuple[str, ...] = ("code_update_strategy",)
 
 _TRANSFER = "classes cannot be transferred between projects: each project has its own data folder"
@@ -150,6 +150,9 @@ def read_project(
     resources = (*kv_namespaces(chosen, names), *d1_databases(chosen, names))
     elsewhere += hosted(chosen, names, unused)
     variables = chosen.mapping("vars")
+    date = _date(owner("compatibility_date"))
+    flags = owner("compatibility_flags").texts("compatibility_flags")
+    assets = read_assets(owner("assets"), root, names, date, flags)
     names.check_variables(chosen, variables)
     main = owner("main").text(
         "main", required=True, help='add the application\'s file, for instance "app.py"'
@@ -158,9 +161,6 @@ def read_project(
         owner("main").add(
             "config/not-python", f"{main} is not a Python file", "main", help="Perdure runs Python"
         )
-    assets = owner("assets").below("assets")
-    unused += [f"assets.{key}" for key in assets.refuse_unknown(("directory",), UNUSED_ASSETS_KEYS)]
-    directory = assets.text("directory", required="assets" in owner("assets"))
     declared = Declared(
         _migrations(owner("migrations")),
         _exports(owner("exports")),
@@ -196,10 +196,10 @@ def read_project(
         declared=declared,
         vars=variables,
         secrets=_secrets(chosen),
-        compatibility_date=_date(owner("compatibility_date")),
-        compatibility_flags=owner("compatibility_flags").texts("compatibility_flags"),
+        compatibility_date=date,
+        compatibility_flags=flags,
         crons=_crons(owner("triggers")),
-        assets=None if directory is None else root / directory,
+        assets=assets,
         environment=environment,
         source=source,
         at=at,

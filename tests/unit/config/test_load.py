@@ -160,6 +160,25 @@ def test_a_folder_of_assets_that_is_not_there_is_told():
     assert (problem.line, problem.column) == (3, 13)
 
 
+ASSETS = {"wrangler.jsonc": {"main": "app.py", "assets": {"directory": "public"}}, "app.py": ""}
+
+
+@pytest.mark.parametrize("name", ["_redirects", "_headers"])
+def test_a_line_of_rules_that_is_none_is_a_warning(name):
+    """At its place in the file; the application starts."""
+    write({**ASSETS, f"public/{name}": "# fine\n\n  nonsense \n"})
+    (problem,) = load_project().warnings
+    assert (problem.code, problem.severity) == ("config/invalid-rule", "warning")
+    assert (problem.file, problem.line, problem.source) == (f"public/{name}", 3, "  nonsense ")
+
+
+def test_code_among_the_files_that_are_served_is_a_warning():
+    """Everybody could read it."""
+    write({"wrangler.jsonc": {"main": "app.py", "assets": {"directory": "."}}, "app.py": ""})
+    (problem,) = load_project().warnings
+    assert problem.code == "config/code-is-served"
+
+
 def test_a_configuration_that_is_no_table_is_told():
     """A list, for instance."""
     write({"wrangler.json": "[]"})

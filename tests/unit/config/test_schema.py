@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure._assets.settings import Assets
 from perdure._config import jsonc, toml
 from perdure._config.env_names import HOSTED
 from perdure._config.project import Binding, D1Resource, Export, Migration, Rename, Resource, Service
@@ -329,12 +330,11 @@ def test_other_keys_of_cloudflare_are_told_once():
         {
             "route": "x",
             "ai": {},
-            "assets": {"directory": "x", "binding": "ASSETS"},
             "observability": {},
         }
     )
     assert problem.severity == "warning"
-    assert problem.message == ('"route", "observability", "ai" and "assets.binding" are not used by Perdure')
+    assert problem.message == ('"route", "observability" and "ai" are not used by Perdure')
 
 
 def test_no_key_is_both_used_and_unused():
@@ -435,6 +435,65 @@ def test_what_only_cloudflare_has_is_absent(table, names):
     problem = problem_of(table)
     assert (problem.code, problem.severity) == ("config/hosted", "warning")
     assert [one.name for one in project_of(table).hosted] == names
+
+
+def test_assets_are_read_with_all_their_keys():
+    """Paths are relative to the configuration."""
+    table = {
+        "directory": "public",
+        "binding": "ASSETS",
+        "run_worker_first": ["/api/*", "!/api/docs/*"],
+        "html_handling": "none",
+        "not_found_handling": "404-page",
+    }
+    project = project_of({"assets": table})
+    assert project.assets == Assets(
+        ROOT / "public", "ASSETS", ("/api/*", "!/api/docs/*"), "none", "404-page", prefers_navigations=True
+    )
+    assert project.names_in_env == ("ASSETS",)
+    assert project_of({"assets": {"directory": "x"}}).assets == Assets(ROOT / "x")
+
+
+@pytest.mark.parametrize(
+    ("more", "prefers"),
+    [
+        ({}, True),
+        ({"compatibility_date": "2025-03-31"}, False),
+        ({"compatibility_date": "2025-04-01"}, True),
+        (
+            {
+                "compatibility_date": "2025-03-31",
+                "compatibility_flags": ["assets_navigation_prefers_asset_serving"],
+            },
+            True,
+        ),
+        ({"compatibility_flags": ["assets_navigation_has_no_effect"]}, False),
+    ],
+)
+def test_navigations_are_as_the_compatibility_date_says(more, prefers):
+    """Or its flags."""
+    assert project_of({"assets": {"directory": "x"}, **more}).assets.prefers_navigations is prefers
+
+
+@pytest.mark.parametrize(
+    ("assets", "code", "pointed"),
+    [
+        ({}, "config/missing-key", "{}"),
+        ({"directory": 5}, "config/wrong-type", "5"),
+        ({"directory": "x", "binding": "AUTH"}, "config/duplicate-binding", '"AUTH"'),
+        ({"directory": "x", "html_handling": "auto"}, "config/invalid-assets", '"auto"'),
+        ({"directory": "x", "not_found_handling": "404"}, "config/invalid-assets", '"404"'),
+        ({"directory": "x", "run_worker_first": "yes"}, "config/wrong-type", '"yes"'),
+        ({"directory": "x", "run_worker_first": [5]}, "config/wrong-type", "5"),
+        ({"directory": "x", "run_worker_first": ["/a", "b"]}, "config/invalid-assets", '"b"'),
+        ({"directory": "x", "run_worker_first": ["!/a"]}, "config/invalid-assets", "["),
+    ],
+)
+def test_wrong_assets_are_told_at_their_place(assets, code, pointed):
+    """With the values there are."""
+    problem = problem_of({"services": [AUTH], "assets": assets})
+    assert (problem.code, problem.severity) == (code, "error")
+    assert pointed_at(problem) == pointed
 
 
 @pytest.mark.parametrize("key", sorted(HOSTED))
