@@ -13,13 +13,13 @@ from functools import partial
 from typing import Any, Final
 
 from perdure._base import limits
-from perdure._base.awaitables import invoke, is_awaitable
+from perdure._base.awaitables import is_awaitable
 from perdure._base.current import OTHER_THREAD, current
 from perdure._base.registry import Registry
 from perdure._base.values import copy_call
 from perdure._rpc.capability import DISPOSED, GONE, Capability, OnBroken, Path
 from perdure._rpc.crossing import Arguments, check_size, result_for
-from perdure._rpc.owner import Owner, current_owner, leave, run_on, run_soon
+from perdure._rpc.owner import Owner, current_owner, leave, run_soon
 from perdure._rpc.promise import RpcPromise, failed
 from perdure._rpc.reach import FUNCTIONS, call_path, read_path
 from perdure._rpc.stub import RpcStub
@@ -85,7 +85,8 @@ class Export:
 
         async def run() -> Any:
             try:
-                return result_for(await invoke(use), owner.registry)
+                result = use()
+                return result_for(await result if is_awaitable(result) else result, owner.registry)
             finally:
                 if arguments is not None:
                     arguments.give_back()
@@ -153,15 +154,15 @@ class LocalCapability(Capability):
         if size > limits.RPC_MESSAGE_BYTES_MAX:
             check_size(size)
         context = export.context.copy()
-        promise = RpcPromise(loop=owner.loop)
         export.handles += 1  # the target is held until the call is over
         try:
             result = context.run(call_path, export.target, path, args, kwargs)
             if is_awaitable(result):
                 return export.start(path, lambda: result, size, arguments, context)
+            promise = RpcPromise(loop=owner.loop)
             promise.set_result(context.run(result_for, result, owner.registry))
         except BaseException as error:  # SystemExit and its like would stop the whole loop
-            promise.set_exception(owner.failure(error, export.label(path)))
+            promise = failed(owner.failure(error, export.label(path)))
         finally:
             export.release()
         if arguments is not None:
@@ -180,8 +181,12 @@ class LocalCapability(Capability):
 
     def dispose(self) -> None:
         export, self._export = self._export, None
-        if export is not None:
-            run_on(export.owner.loop, partial(export.release, self._watchers))
+        if export is None:
+            return
+        if asyncio._get_running_loop() is export.owner.loop:
+            export.release(self._watchers)
+        else:
+            run_soon(export.owner.loop, partial(export.release, self._watchers))
 
     def on_broken(self, callback: OnBroken) -> None:
         if self._export is None:
