@@ -46,7 +46,12 @@ NOTHING: Done[None] = Done(None)
 
 
 class Call(asyncio.Future[Any]):
-    """A future that is a coroutine too, for `create_task`, and that can be dropped without a word."""
+    """
+    A future that is a coroutine too, for `create_task`.
+
+    It may be dropped: it does not warn as a coroutine does that nobody awaited. An error that nobody asked for is
+    logged then, as that of any future (LIFE-17): who else would hear of it?
+    """
 
     _steps: Any = None
 

@@ -468,6 +468,20 @@ async def test_a_failure_that_was_passed_on_is_not_logged_as_one_that_nobody_hea
     assert "never retrieved" not in caplog.text
 
 
+async def test_a_failure_that_nobody_asks_for_is_logged_when_the_call_is_dropped(caplog):
+    """As that of any future (LIFE-17); a call that succeeds is dropped without a word."""
+    stub = RpcStub(Node())
+    stub.where()
+    await settle()
+    gc.collect()
+    assert caplog.text == ""
+    stub.fail()
+    await settle()
+    gc.collect()
+    assert "exception was never retrieved" in caplog.text
+    assert "ValueError: failed" in caplog.text
+
+
 async def test_a_promise_is_a_future():
     stub = RpcStub(Node("here"))
     promise = stub.where()
