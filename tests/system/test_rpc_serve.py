@@ -52,6 +52,9 @@ class Hall(DurableObject):
     async def tell(self, what):
         return await self.listener(what)
 
+    def raises(self):
+        raise KeyError("gone")
+
     def fall(self):
         self.ctx.abort("fallen")
 
@@ -411,6 +414,18 @@ def test_an_object_stays_in_memory_while_it_keeps_a_function_of_a_clients():
                 while lives:
                     clock.advance(60)
                     await asyncio.sleep(0.01)
+
+    run(main())
+
+
+def test_an_error_of_an_object_that_is_served_names_it_once():
+    """In the note for development; the error's text is the method's own."""
+
+    async def main():
+        async with playing(Hall, worker=worker(), debug=True) as app, connect(app, "/object/a") as ws:
+            kind, _, error = await ask(ws, '["push",["pipeline",0,["raises"],[]]]', '["pull",1]')
+            assert (kind, error[:3]) == ("reject", ["error", "Error", "'gone'"])
+            assert "raised in Hall(/object/a).raises():" in json.dumps(error)
 
     run(main())
 

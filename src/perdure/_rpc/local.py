@@ -102,8 +102,9 @@ class Export:
         return promise
 
     def label(self, path: Path) -> str:
-        """What is at *path*, for logs and errors."""
-        return ".".join([type(self.target).__qualname__, *map(str, path)])
+        """What is at *path*, for logs and errors; without the class of an object, which its own label has."""
+        of = [] if self.target is self.owner.instance else [type(self.target).__qualname__]
+        return ".".join([*of, *map(str, path)])
 
     def describe(self) -> str:
         """What the target is, for people."""

@@ -43,6 +43,10 @@ class Owner(Protocol):
     def has_no_gates(self) -> bool:
         """Whether its code may run in any step of the loop: it is of no object."""
 
+    @property
+    def instance(self) -> Any:
+        """The object's instance, if it is one."""
+
     def start_call(
         self, future: Call, method: str, run: Callable[[], Awaitable[Any]], size_bytes: int, context: Context
     ) -> None:
@@ -119,6 +123,7 @@ class LoopOwner:
     __slots__ = ("loop", "registry")
     is_gone = False
     has_no_gates = True
+    instance = None
 
     def __init__(self, registry: Registry | None) -> None:
         loop = asyncio._get_running_loop()
@@ -161,6 +166,7 @@ class Invocation:
 
     __slots__ = ("_calls", "_debug", "_holds", "_watchers", "is_gone", "loop", "registry")
     has_no_gates = True
+    instance = None
 
     def __init__(self, registry: Registry | None, *, debug: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
