@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
 from perdure._base.awaitables import invoke
 from perdure._base.exceptions import remote_error
 from perdure._engine.host import SHUTTING_DOWN, Host
+from perdure._rpc.reach import is_property
 from perdure.errors import Disconnected, TimedOut
 from perdure.namespace import DurableObjectId, Namespace, ObjectInfo, ObjectList
 
@@ -167,7 +168,7 @@ class SyncNamespace(Generic[T]):
 
 class SyncStub(Generic[T]):
     """
-    A handle to one object for sync code: `stub.method(...)` returns what `await` would.
+    A handle to one object for sync code: `stub.method(...)` returns what `await` would, and so does `stub.property`.
 
     Attributes:
         awaitable: the same stub for the event loop: `objects.run(lambda: stub.awaitable.hit("x"))`.
@@ -192,10 +193,12 @@ class SyncStub(Generic[T]):
         stub: Any = self.awaitable
         return cast("Response", self._objects.run(lambda: stub.fetch(input, **init)))
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         if name[:2] == "__":
             raise AttributeError(name)  # copy, pickle, inspect and their like ask for these
         stub: Any = self.awaitable
+        if is_property(stub._capability.space.cls, name):
+            return self._objects.run(lambda: getattr(stub, name))
         return lambda *args, **kwargs: self._objects.run(lambda: getattr(stub, name)(*args, **kwargs))
 
     def __repr__(self) -> str:

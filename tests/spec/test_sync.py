@@ -228,6 +228,7 @@ async def test_a_sync_stub_returns_what_await_would():
             assert counters.get(counters.id_from_string(str(home.id))).hit() == 5
             assert counters.get(counters.new_unique_id()).hit() == 1
             assert home.name == "home"
+            assert home.kind == "counter"
             assert repr(home) == "<sync <stub of Counter home>>"
             with pytest.raises(LookupError):
                 home.fail()

@@ -83,6 +83,11 @@ def kind_of(cls: Hashable, name: str) -> str | None:
     return None
 
 
+def is_property(cls: type, name: str) -> bool:
+    """Whether *name* is reachable on instances of *cls*, and read rather than called."""
+    return kind_of(cls, name) is _PROPERTY
+
+
 @functools.lru_cache(maxsize=1024)
 def is_declared(cls: Hashable) -> bool:
     """Whether *cls* extends a base that makes it callable over RPC (RPC-01)."""
