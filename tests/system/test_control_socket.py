@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from operators import APP, Site
 
-from perdure import DurableObject, Runtime
+from perdure import DurableObject, RpcTarget, Runtime
 from perdure._admin import client, protocol
 from perdure._admin.operations import Abort, Call, Evict, KvGet, Objects, Sql
 from perdure._admin.protocol import NAME
@@ -42,6 +42,13 @@ class Thing(DurableObject):
 
     async def wait(self):
         await asyncio.sleep(600)
+
+    def hand_out(self):
+        return Part()
+
+
+class Part(RpcTarget):
+    pass
 
 
 class Running:
@@ -429,6 +436,22 @@ def test_an_object_that_is_busy_is_told_and_aborted(tmp_path, monkeypatch):
         assert running.ask(Abort(class_name="Thing", name="w")) == {"objects": ["Thing(w)"]}
         with pytest.raises(ProblemsFound, match="aborted by an operator"):
             call.result(30)
+
+
+def test_an_object_whose_targets_others_hold_is_told_at_once(tmp_path):
+    """Nobody knows when they give them back; when they have, it goes."""
+    with Running(tmp_path / "state") as running:
+
+        async def parts():
+            stub = running.runtime.namespace(Thing).get_by_name("h")
+            return [await stub.hand_out(), await stub.hand_out()]
+
+        held = running.run(parts())
+        asked = Evict(class_name="Thing", name="h")
+        assert running.ask(asked) == {"objects": [], "busy": [], "held": {"Thing(h)": "2 stubs"}}
+        for part in held:
+            part.dispose()
+        assert running.ask(asked) == {"objects": ["Thing(h)"], "busy": [], "held": {}}
 
 
 def test_on_a_folder_where_nothing_runs_no_object_is_live(tmp_path):

@@ -62,6 +62,7 @@ T = TypeVar("T")
 EXISTS: Final = "object/exists"
 ABORTED: Final = "The object was aborted by an operator."
 _LOOK_S: Final = 0.02
+_GIVEN_BACK_S: Final = 0.5  # a stub that is held for longer is not just on its way back
 _NAMES_LOOKED_AT: Final = 200  # comparing takes some tens of microseconds each
 _STATEMENT_CHARS_SHOWN: Final = 80
 _ONE_TRANSACTION: Final = "all of it is one transaction already: leave SAVEPOINT, RELEASE and ROLLBACK out"
@@ -403,18 +404,26 @@ class Admin:
     async def _evict(self, operation: Evict) -> Answer:
         waiting = self._live(operation)
         evicted: list[str] = []
-        end_s = self._host.loop.time() + limits.EVICTION_WAIT_S
+        held: dict[str, str] = {}
+        began_s = self._host.loop.time()
         while waiting:
+            waited_s = self._host.loop.time() - began_s
             for live in waiting:
-                if live.state in lifecycle.ALIVE and live.is_idle:
+                if live.state not in lifecycle.ALIVE:
+                    continue
+                if live.is_idle:
                     live.evict()
                     evicted.append(leaf(live.label))
-            waiting = [live for live in waiting if live.state in lifecycle.ALIVE]
-            if self._host.loop.time() > end_s:
+                elif live.is_quiet and waited_s > _GIVEN_BACK_S:
+                    held[leaf(live.label)] = _holders(live)
+            waiting = [
+                live for live in waiting if live.state in lifecycle.ALIVE and leaf(live.label) not in held
+            ]
+            if waited_s > limits.EVICTION_WAIT_S:
                 break
             if waiting:
                 await asyncio.sleep(_LOOK_S)
-        return {"objects": evicted, "busy": [leaf(live.label) for live in waiting]}
+        return {"objects": evicted, "busy": [leaf(live.label) for live in waiting], "held": held}
 
     def _abort(self, operation: Abort) -> Answer:
         aborted = self._live(operation)
@@ -437,6 +446,12 @@ def _start(statement: str) -> str:
     """Return so much of *statement*, on one line, that one finds it again."""
     text = " ".join(statement.split())
     return text if len(text) <= _STATEMENT_CHARS_SHOWN else text[:_STATEMENT_CHARS_SHOWN] + "…"
+
+
+def _holders(live: Live) -> str:
+    """Tell what keeps *live* in memory while nothing is in progress."""
+    found = (live.connections, "WebSocket"), (live.handles, "stub")
+    return " and ".join(f"{count} {what}{'s' if count > 1 else ''}" for count, what in found if count)
 
 
 def _names_near(space: Space, name: str) -> list[str]:

@@ -153,7 +153,11 @@ class OfObjects(Operation, frozen=True, kw_only=True):
 
 
 class Evict(OfObjects, tag="evict", frozen=True, kw_only=True):
-    """Let objects leave memory when what they are doing is done; answers `objects` and `busy`, as labels."""
+    """
+    Let objects leave memory when what they are doing is done.
+
+    Answers `objects` and `busy`, as labels, and `held`: who keeps objects in memory that do nothing, by label.
+    """
 
 
 class Abort(OfObjects, tag="abort", frozen=True, kw_only=True):

@@ -464,6 +464,11 @@ class Live:
 
     @property
     def is_idle(self) -> bool:
+        """Whether nothing is in progress, and nobody keeps it in memory."""
+        return self.is_quiet and not self.connections and not self.handles
+
+    @property
+    def is_quiet(self) -> bool:
         """Whether nothing is in progress: no event, no task, no section, no commit on its way."""
         return (
             not self.events
@@ -471,9 +476,12 @@ class Live:
             and self.gate.active is None
             and not self.open_turn
             and (self._store is None or self._store.is_durable)
-            and (self.sockets is None or not self.sockets.standard)
-            and not self.handles
         )
+
+    @property
+    def connections(self) -> int:
+        """How many WebSockets keep it in memory: those that cannot hibernate."""
+        return 0 if self.sockets is None else len(self.sockets.standard)
 
     def evict(self, error: BaseException | None = None) -> None:
         """Drop the instance, keep the data; the next event makes a new one (LIFE-04)."""
