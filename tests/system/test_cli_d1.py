@@ -99,6 +99,19 @@ def test_a_file_may_be_a_dump_of_another_database(site, tmp_path):
     )
 
 
+def test_a_file_that_a_server_does_not_take_is_told_before_anything_happens(site, tmp_path):
+    """17 MiB; where no server runs there is no such limit."""
+    statement = "INSERT INTO t VALUES (1); -- " + "x" * 90_000 + "\n"
+    (tmp_path / "large.sql").write_text("CREATE TABLE t (a);\n" + statement * 200)
+    done = site.perdure("d1", "execute", "DB", "--file", "large.sql")
+    if site.server is None:
+        assert done.stdout == "201 statements run, 200 rows changed\n"
+    else:
+        assert done.returncode == 1
+        assert "error[control/too-large]" in done.stderr
+        assert "no such table" in site.refused("d1", "execute", "DB", "--command", "SELECT * FROM t")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -18,7 +18,7 @@ from perdure._base import limits
 from perdure._cli import prepare
 from perdure._cli.options import RunOptions
 from perdure._config.load import shown
-from perdure._config.problem import refused
+from perdure._config.problem import ProblemsFound, refused
 from perdure.errors import DataFolderInUse
 
 _LOOK_S: Final = 0.05
@@ -53,6 +53,9 @@ def run(
                 from perdure._cli.directly import directly  # the engine, which a server has already
 
                 return directly(options, data, operation, tell)
+            if len(request) > limits.CONTROL_REQUEST_BYTES_MAX:
+                connection.close()
+                raise _too_large(len(request))
             answer: Answer = client.ask(connection, request, tell)
             return answer
         except client.Gone:
@@ -60,6 +63,14 @@ def run(
         except DataFolderInUse as error:
             _explain(error, data, may_wait=time.monotonic() < end_s)
         time.sleep(_LOOK_S)
+
+
+def _too_large(size_bytes: int) -> ProblemsFound:
+    return refused(
+        "control/too-large",
+        f"what is asked for has {size_bytes:,} bytes, and a server takes {limits.CONTROL_REQUEST_BYTES_MAX:,} at most",
+        help="do it in parts, or while no server runs on the data folder",
+    )
 
 
 def _explain(error: DataFolderInUse, data: pathlib.Path, *, may_wait: bool) -> None:
