@@ -10,6 +10,7 @@ import pytest
 import perdure
 from perdure._cloudflare import (
     context_view,
+    d1_view,
     namespace_view,
     sql_view,
     storage_view,
@@ -23,6 +24,9 @@ SURFACE = tomllib.loads((Path(__file__).parent / "surface.toml").read_text())
 TIERS = ("A", "B", "C")
 
 VIEWS = {
+    "D1Database": (d1_view.D1View, perdure.D1Database),
+    "D1DatabaseSession": (d1_view.D1SessionView, perdure.D1DatabaseSession),
+    "D1PreparedStatement": (d1_view.StatementView, perdure.D1PreparedStatement),
     "DurableObjectId": (namespace_view.IdView, perdure.DurableObjectId),
     "DurableObjectNamespace": (namespace_view.NamespaceView, perdure.Namespace),
     "DurableObjectState": (context_view.StateView, perdure.DurableObjectState),
