@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -226,7 +227,8 @@ def _unpack(data: bytes, name: str, folder: str | None, format: str | None) -> N
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, name)
         path.write_bytes(data)
-        shutil.unpack_archive(path, folder, format, filter="data")
+        safe = {"filter": "data"} if tarfile.is_tarfile(path) else {}  # of zip archives that is the only way
+        shutil.unpack_archive(path, folder, format, **safe)  # type: ignore[arg-type]
 
 
 def _abort_reason(reason: Any) -> JsException:

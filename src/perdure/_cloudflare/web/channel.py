@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from perdure._cloudflare.values import relaxed_call
+
 
 class Channel:
     """
@@ -105,7 +107,7 @@ class Channel:
         self._chunks.clear()
         self._wake()
         if self._cancel is not None:
-            await settled(self._cancel(reason))
+            await settled(relaxed_call(self._cancel, reason))
 
     async def _change(self) -> None:
         future = asyncio.get_running_loop().create_future()
@@ -117,6 +119,38 @@ class Channel:
         for future in changed:
             if not future.done():
                 future.set_result(None)
+
+
+class Ending:
+    """How a stream came to its end, for all who wait for that."""
+
+    def __init__(self) -> None:
+        self.is_there = False
+        self._error: BaseException | None = None
+        self._future: asyncio.Future[None] | None = None
+
+    def set(self, error: BaseException | None = None) -> None:
+        """Tell the end, or the *error* that was it; the first time counts."""
+        if not self.is_there:
+            self.is_there = True
+            self._error = error
+            self._tell()
+
+    def wait(self) -> asyncio.Future[None]:
+        """Return what is done when the end is there."""
+        if self._future is None:
+            self._future = asyncio.get_running_loop().create_future()
+            self._future.add_done_callback(_finished)
+            self._tell()
+        return self._future
+
+    def _tell(self) -> None:
+        if self._future is None or not self.is_there:
+            return
+        if self._error is None:
+            self._future.set_result(None)
+        else:
+            self._future.set_exception(self._error)
 
 
 async def settled(value: Any) -> Any:

@@ -10,6 +10,7 @@ from perdure._cloudflare.values import js_text, to_py
 from perdure._cloudflare.web.body import WebBody, native_body
 from perdure._cloudflare.web.headers import native_headers
 from perdure._cloudflare.web.shape import is_absent, read_options
+from perdure._cloudflare.websocket_view import native_websocket, websocket_view
 from perdure.web import Response as NativeResponse
 
 _OPTIONS = ("status", "statusText", "headers", "webSocket", "cf")
@@ -42,7 +43,7 @@ class Response(WebBody):
             headers.set("content-type", content_type)
         options: dict[str, Any] = {}
         if not is_absent(found.get("webSocket")):
-            options["websocket"] = getattr(found["webSocket"], "_native", found["webSocket"])
+            options["websocket"] = native_websocket(found["webSocket"])
         try:
             self._native = NativeResponse(
                 content,
@@ -97,6 +98,12 @@ class Response(WebBody):
     @property
     def type(self) -> str:
         return "default"
+
+    @property
+    def webSocket(self) -> Any:
+        """With status 101: the end of a connection that is the receiver's, to accept or to pass on."""
+        native = self._native.websocket
+        return None if native is None else websocket_view(native)
 
     @property
     def cf(self) -> Any:

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from typing import Any
 
 from perdure._cloudflare.exceptions import js_error, js_exception
-from perdure._cloudflare.values import JsArray, JsBytes, JsObject, bytes_of, is_buffer
-from perdure._cloudflare.web.channel import Channel, begin, settled
+from perdure._cloudflare.values import JsArray, JsBytes, JsObject, bytes_of, is_buffer, relaxed_call
+from perdure._cloudflare.web.channel import Channel, Ending, begin, settled
 from perdure._cloudflare.web.shape import WebObject, is_absent, read_options
 from perdure.web import Body
 
@@ -39,7 +39,9 @@ class ReadableStream(WebObject):
         controller = ReadableStreamDefaultController()
         pull = given.get("pull")
         channel = Channel(
-            pull and (lambda: pull(controller)), given.get("cancel"), room if isinstance(room, int) else 1
+            pull and (lambda: relaxed_call(pull, controller)),
+            given.get("cancel"),
+            room if isinstance(room, int) else 1,
         )
         controller._channel = channel
         self._reset(channel)
@@ -48,7 +50,7 @@ class ReadableStream(WebObject):
     def _reset(self, chunks: Channel | Body | AsyncIterator[Any]) -> None:
         self._chunks = chunks
         self._reader: Any = None
-        self._end: asyncio.Future[Any] | None = None
+        self._end = Ending()
 
     @classmethod
     def over(cls, chunks: Channel | Body | AsyncIterator[Any]) -> ReadableStream:
@@ -121,8 +123,11 @@ class ReadableStream(WebObject):
         """Return the next chunk; StopAsyncIteration at the end."""
         try:
             chunk = await self._chunks.__anext__()
-        except BaseException as error:
-            self._finish(error)
+        except StopAsyncIteration:
+            self._end.set()
+            raise
+        except Exception as error:
+            self._end.set(error)
             raise
         return JsBytes(chunk) if type(chunk) is bytes else chunk
 
@@ -132,20 +137,7 @@ class ReadableStream(WebObject):
             await chunks.aclose(reason)
         elif (close := getattr(chunks, "aclose", None)) is not None:
             await close()
-        self._finish(StopAsyncIteration())
-
-    def _finish(self, how: BaseException) -> None:
-        if self._end is None or self._end.done():
-            return
-        if isinstance(how, StopAsyncIteration):
-            self._end.set_result(None)
-        else:
-            self._end.set_exception(how)
-
-    def _when_ended(self) -> asyncio.Future[Any]:
-        if self._end is None:
-            self._end = asyncio.get_running_loop().create_future()
-        return self._end
+        self._end.set()
 
     def _lock_for(self, owner: Any) -> None:
         if self._reader is not None:
@@ -175,6 +167,9 @@ class ReadableStream(WebObject):
         """Return what a message takes as its body; this stream is locked then."""
         self._lock_for(self)
         return self._chunks if isinstance(self._chunks, Body) else _Bytes(self)
+
+
+setattr(ReadableStream, "from", ReadableStream.from_)  # its name, which is a keyword of Python's
 
 
 class _Bytes:
@@ -244,7 +239,7 @@ class ReadableStreamDefaultReader(WebObject):
 
     @property
     def closed(self) -> asyncio.Future[Any]:
-        return self._source()._when_ended()
+        return self._source()._end.wait()
 
     async def read(self) -> JsObject:
         """Return `{value, done}`."""
@@ -326,14 +321,16 @@ class WritableStream(WebObject):
         self._last: asyncio.Future[Any] | None = None
         self._failure: BaseException | None = None
         self._closed = False
-        self._end: asyncio.Future[Any] | None = None
+        self._end = Ending()
         controller = WritableStreamDefaultController(self)
         write = given.get("write")
-        self._write: Callable[[Any], Any] = (lambda chunk: write(chunk, controller)) if write else _nothing
+        self._write: Callable[[Any], Any] = (
+            (lambda chunk: relaxed_call(write, chunk, controller)) if write else _nothing
+        )
         self._finish: Callable[[], Any] = given.get("close") or _nothing
         self._abort: Callable[[Any], Any] = given.get("abort") or _nothing
         start = given.get("start")
-        started = start(controller) if start else None
+        started = relaxed_call(start, controller) if start else None
         if hasattr(started, "__await__"):
             self._then(lambda: started)
 
@@ -364,7 +361,7 @@ class WritableStream(WebObject):
 
     def abort(self, reason: Any = None) -> asyncio.Future[Any]:
         self._fail(as_error(reason))
-        return begin(settled(self._abort(reason)))
+        return begin(settled(relaxed_call(self._abort, reason)))
 
     def _add(self, chunk: Any) -> asyncio.Future[Any]:
         if self._closed:
@@ -386,19 +383,13 @@ class WritableStream(WebObject):
         except Exception as error:
             self._fail(error)
             raise
-        if last and self._end is not None and not self._end.done():
-            self._end.set_result(None)
+        if last:
+            self._end.set()
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:
             self._failure = error
-        if self._end is not None and not self._end.done():
-            self._end.set_exception(error)
-
-    def _when_ended(self) -> asyncio.Future[Any]:
-        if self._end is None:
-            self._end = asyncio.get_running_loop().create_future()
-        return self._end
+        self._end.set(error)
 
 
 class WritableStreamDefaultWriter(WebObject):
@@ -415,7 +406,7 @@ class WritableStreamDefaultWriter(WebObject):
 
     @property
     def closed(self) -> asyncio.Future[Any]:
-        return self._sink()._when_ended()
+        return self._sink()._end.wait()
 
     @property
     def desiredSize(self) -> int | None:
@@ -465,35 +456,12 @@ class TransformStream(WebObject):
 
     def __init__(self, transformer: Any = None, *_strategies: Any, **named: Any) -> None:
         given = read_options(transformer, named, "start", "transform", "flush")
-        channel = Channel(cancel=lambda _reason: None)
-        controller = TransformStreamDefaultController(channel)
-        transform, flush = given.get("transform"), given.get("flush")
-
-        async def write(chunk: Any) -> None:
-            if transform is None:
-                controller.enqueue(chunk)
-            else:
-                await settled(transform(chunk, controller))
-            await channel.has_room()
-
-        async def close() -> None:
-            if flush is not None:
-                await settled(flush(controller))
-            channel.close()
-
-        def abort(reason: Any) -> None:
-            channel.fail(as_error(reason))
-
-        async def guarded(chunk: Any) -> None:
-            try:
-                await write(chunk)
-            except Exception as error:
-                channel.fail(error)
-                raise
-
+        self._channel = channel = Channel()
+        self._controller = TransformStreamDefaultController(channel)
+        self._transform, self._flush = given.get("transform"), given.get("flush")
         self._readable = ReadableStream.over(channel)
-        self._writable = WritableStream.into(guarded, close, abort)
-        begin_with(channel, given.get("start"), controller)
+        self._writable = WritableStream.into(self._write, self._close, self._give_up)
+        begin_with(channel, given.get("start"), self._controller)
 
     @property
     def readable(self) -> ReadableStream:
@@ -502,6 +470,28 @@ class TransformStream(WebObject):
     @property
     def writable(self) -> WritableStream:
         return self._writable
+
+    async def _write(self, chunk: Any) -> None:
+        await self._channel.has_room()
+        if self._transform is None:
+            self._channel.put(chunk)
+        else:
+            await self._run(self._transform, chunk)
+
+    async def _close(self) -> None:
+        if self._flush is not None:
+            await self._run(self._flush)
+        self._channel.close()
+
+    def _give_up(self, reason: Any) -> None:
+        self._channel.fail(as_error(reason))
+
+    async def _run(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            await settled(relaxed_call(function, *args, self._controller))
+        except Exception as error:
+            self._channel.fail(error)
+            raise
 
 
 class IdentityTransformStream(TransformStream):
@@ -545,7 +535,7 @@ class TransformStreamDefaultController(ReadableStreamDefaultController):
 
 def begin_with(channel: Channel, start: Callable[[Any], Any] | None, controller: Any) -> None:
     """Call the user's `start`, which may be a coroutine function; pulling waits for it."""
-    started = start(controller) if start else None
+    started = relaxed_call(start, controller) if start else None
     if isinstance(started, Awaitable):
         channel.start = begin(_watch(channel, started))
 
