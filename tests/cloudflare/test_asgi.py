@@ -16,8 +16,10 @@ from starlette.responses import StreamingResponse
 from support.inside import until
 
 from perdure import testing
-from perdure._cloudflare import bridge
+from perdure._base.current import current
+from perdure._cloudflare import bridge, workers
 from perdure._cloudflare.adapter import ObjectAdapter, WorkerAdapter, adapt
+from perdure._cloudflare.context_view import current_context
 from perdure._cloudflare.workers import asgi
 from perdure._cloudflare.workers.asgi import lifespan
 from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
@@ -451,6 +453,43 @@ async def test_a_client_that_goes_while_the_lifespan_starts_ends_nothing_of_it()
         go_on.set()
         assert await (await running.fetch("/")).json() == "there"
         assert started == [True]
+
+
+async def test_the_lifespan_has_env_and_nothing_of_the_first_request():
+    seen = {}
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            seen.update(live=current.get(), ctx=current_context(), greeting=workers.env.GREETING)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            return
+        await send(start())
+        await send(body())
+
+    async with served(app, GREETING="hi") as running:
+        await running.fetch("/")
+    assert seen == {"live": None, "ctx": None, "greeting": "hi"}
+
+
+async def test_a_plain_function_of_the_lifespan_can_use_run_sync():
+    waited = []
+
+    @asynccontextmanager
+    async def span(app):
+        waited.append(bridge.run_sync(asyncio.sleep(0, "waited")))
+        yield
+
+    app = fastapi.FastAPI(lifespan=span)
+    app.get("/")(lambda: "there")
+    bridge.turn_on()
+    try:
+        async with served(app) as running:
+            await running.fetch("/")
+    finally:
+        bridge.turn_off()
+    assert waited == ["waited"]
 
 
 async def test_a_start_that_fails_is_the_requests_error_and_is_tried_again():

@@ -88,6 +88,16 @@ async def test_the_tasks_of_a_handler_can_wait_as_well():
     assert await run(handler) == [0, 1, 2]
 
 
+async def test_a_handler_can_wait_in_whichever_task_it_is_run():
+    """Also if another handler made it, and gave it to a task that has nothing of its own context."""
+
+    async def handler():
+        inner = run(lambda: run_sync(later("it")))
+        return await asyncio.get_running_loop().create_task(inner, context=Context())
+
+    assert await run(handler) == "it"
+
+
 async def test_tasks_outside_of_handlers_stay_as_they_are():
     await run(later, 1)
 

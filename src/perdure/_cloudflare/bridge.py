@@ -64,9 +64,8 @@ def turn_off() -> None:
 
 def run(function: Callable[..., Any], *args: Any) -> Coroutine[Any, Any, Any]:
     """Call *function*, plain or async, and await what it returns, if it can be; inside, `run_sync` can wait."""
-    if _greenlet is None or can_run_sync():
-        return invoke(function, *args)
-    return _run(invoke(function, *args))
+    coro = invoke(function, *args)
+    return coro if _greenlet is None else _run(coro)
 
 
 def can_run_sync() -> bool:
@@ -95,6 +94,8 @@ def run_sync(awaitable: Awaitable[T]) -> T:
 
 
 async def _run(coro: Coroutine[Any, Any, Any]) -> Any:
+    if can_run_sync():  # asked here: who made this coroutine may have given it to another task
+        return await coro
     loop = asyncio.get_running_loop()
     # Asked for each handler: another runtime that started on this loop meanwhile has put its own factory on top, and
     # would drive tasks inside of our greenlets.

@@ -9,15 +9,16 @@ Invariant: an application that is asked for has one lifespan, until nobody can a
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, Final
 
-from perdure._base.current import current, current_invocation
+from perdure._base.current import current, current_env
+from perdure._cloudflare import bridge
+from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
 from perdure._cloudflare.workers.asgi.scope import ASGI
 from perdure._engine.lifecycle import EVICTED
-from perdure._engine.turn import section
 
 logger = logging.getLogger("asgi")
 
@@ -39,10 +40,9 @@ class Lifespan:
         self._is_asked = False
         self._started: asyncio.Future[None] = self.loop.create_future()
         self._stopping = asyncio.Event()
-        context = contextvars.copy_context()
-        for variable in (current, current_invocation, section):
-            context.run(variable.set, None)
-        self._task = self.loop.create_task(self._run(), context=context)
+        context = Context()  # nothing of the request that happens to be the first one
+        context.run(current_env.set, current_env.get())
+        self._task = context.run(self.loop.create_task, bridge.run(self._run))
 
     async def started(self) -> None:
         """
@@ -68,6 +68,7 @@ class Lifespan:
         self._stopping.set()
 
     async def _run(self) -> None:
+        stay_on_this_thread()
         try:
             scope = {"type": "lifespan", "asgi": ASGI.copy(), "state": self.state}
             await self.app(scope, self._receive, self._send)
