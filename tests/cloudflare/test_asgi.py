@@ -78,6 +78,7 @@ async def scope_of(path="/", **more):
 # --- requests ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.members("asgi.fetch")
 async def test_the_scope_tells_the_request():
     scope = await scope_of("/a%20b/c?x=1&y=%20", method="PUT", body=b"1", headers={"X-Name": "v"})
     assert scope["type"] == "http"
@@ -375,6 +376,7 @@ async def test_a_plain_endpoint_can_use_run_sync():
         bridge.turn_off()
 
 
+@pytest.mark.members("asgi.env")
 async def test_env_is_a_dependency_of_fastapi():
     app = fastapi.FastAPI()
 
@@ -571,6 +573,7 @@ def talking():
     return app, ends
 
 
+@pytest.mark.members("asgi.websocket")
 @pytest.mark.parametrize("message", ["text", "", b"bytes", b"", "ü" * 10, b"\xff\x00"])
 async def test_a_message_arrives_as_what_it_is(message):
     app, _ = talking()
@@ -696,6 +699,7 @@ async def test_an_application_that_sends_after_the_client_has_gone_hears_it(capl
     assert caplog.text == ""
 
 
+@pytest.mark.members("asgi.entrypoint")
 async def test_entrypoint_serves_requests_and_websockets():
     app, _ = talking()
     app.get("/")(lambda env=asgi.env: env.GREETING)
@@ -708,10 +712,41 @@ async def test_entrypoint_serves_requests_and_websockets():
             assert await ws.receive() == "a"
 
 
+@pytest.mark.members("asgi.Options", "workers.gateway.BaseOptions", "workers.gateway.EncodeBody")
 @pytest.mark.parametrize("wrong", ["gzip", None])
 async def test_options_refuse_what_they_do_not_know(wrong):
     with pytest.raises(ValueError, match="'automatic' or 'manual'"):
         asgi.Options(encode_body=wrong)
+
+
+# --- the steps of these --------------------------------------------------------------------------------
+
+
+@pytest.mark.members(
+    "asgi.start_application", "asgi.process_request", "asgi.request_to_scope", "asgi.process_websocket"
+)
+async def test_the_steps_can_be_called_by_themselves():
+    app, counts = counting()
+    request = Request("http://a.example/a?b=c")
+    assert asgi.request_to_scope(request, {}, state={"number": 7})["state"] == {"number": 7}
+    assert asgi.request_to_scope(request, {}, ws=True)["type"] == "websocket"
+    shutdown, state = await asgi.start_application(app)
+    response, task = await asgi.process_request(app, Request("http://a.example/"), {}, None, state)
+    assert await response.text() == "1"
+    await task
+    await shutdown()
+    assert counts == {"started": 1, "ended": 1}
+    echo, _ = talking()
+    assert (await asgi.process_websocket(echo, Request("http://a.example/echo"))).status == 101
+
+
+@pytest.mark.members("asgi.run_in_background")
+async def test_what_fails_in_the_background_is_logged(caplog):
+    async def work():
+        raise LookupError("no such thing")
+
+    asgi.run_in_background(work())
+    await until(lambda: "no such thing" in caplog.text)
 
 
 # --- in an object ------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ async def later(value):
 # --- what can wait -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.members("pyodide.ffi.run_sync")
 @on_both_loops
 async def test_a_plain_handler_waits_for_a_coroutine():
     def handler(number):
@@ -213,6 +214,7 @@ async def test_a_task_that_is_cancelled_before_it_begins_leaves_no_warning(recwa
 # --- where nothing can wait --------------------------------------------------------------------------------
 
 
+@pytest.mark.members("pyodide.ffi.can_run_sync")
 async def test_outside_of_a_handler_it_says_where_it_works():
     assert not can_run_sync()
     with pytest.raises(RuntimeError, match="works in handlers of workers and durable objects"):

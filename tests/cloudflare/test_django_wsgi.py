@@ -23,6 +23,12 @@ def test_a_streamed_response_calls_it_too(project: Project):
     assert "pears,4\n" in answer.text
 
 
+def test_views_use_a_database(project: Project):
+    assert project.post("/orders/", data={"what": "apples"}).json() == {"id": 1}
+    assert project.post("/orders/", data={"what": "pears"}).json() == {"id": 2}
+    assert project.get("/orders/").json() == {"orders": ["apples", "pears"]}
+
+
 def test_a_session_is_kept_in_a_cookie(project: Project):
     with httpx.Client(base_url=project.url) as client:
         assert [client.get("/visits/").json()["visits"] for _ in range(3)] == [1, 2, 3]

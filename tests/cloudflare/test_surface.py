@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import tomllib
 from pathlib import Path
 
@@ -100,6 +101,13 @@ def test_a_view_has_the_surface_and_nothing_else(name):
     """What a view has is listed, what is listed it has."""
     view, _ = VIEWS[name]
     assert set(view._names()) == set(members(name))
+
+
+@pytest.mark.parametrize("name", ["asgi", "workers.wsgi", "workers.gateway"])
+def test_a_module_has_the_surface_and_nothing_else(name):
+    """What it is listed to have is what `from … import *` gives."""
+    module = importlib.import_module(f"perdure._cloudflare.workers.{name.removeprefix('workers.')}")
+    assert set(module.__all__) == set(members(name))
 
 
 def test_native_objects_have_no_name_of_cloudflares():

@@ -52,6 +52,7 @@ def answering(*chunks, status="200 OK", headers=()):
 # --- requests ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.members("workers.wsgi.fetch")
 async def test_the_environ_tells_the_request():
     seen = {}
 
@@ -107,6 +108,7 @@ async def test_a_body_that_was_read_before_is_an_error_that_says_what_to_do():
         await wsgi.fetch(answering(), request, {})
 
 
+@pytest.mark.members("workers.wsgi.build_environ", "workers.wsgi.process_request")
 async def test_the_steps_can_be_called_by_themselves():
     request = Request("http://a.example/", method="POST", body="x")
     assert wsgi.build_environ(request, {}, b"abc")["wsgi.input"].read() == b"abc"
@@ -268,8 +270,9 @@ async def test_a_flask_application_calls_an_object():
         assert await (await running.fetch("/add", json={"number": 3})).json() == {"total": 5}
 
 
+@pytest.mark.members("workers.wsgi.entrypoint", "workers.wsgi.Options")
 async def test_entrypoint_is_a_worker_by_the_name_default():
-    user_class = wsgi.entrypoint(answering(b"there"))
+    user_class = wsgi.entrypoint(answering(b"there"), options=wsgi.Options(encode_body="manual"))
     assert user_class.__name__ == "Default"
     answer = await user_class(None, {}).fetch(Request("http://a.example/"))
     assert await answer.text() == "there"

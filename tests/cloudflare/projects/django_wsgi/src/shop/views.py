@@ -23,6 +23,15 @@ def change(request, name):
     return JsonResponse({"name": name, "pieces": run_sync(stock(request).change(name, by))})
 
 
+def orders(request):
+    run_sync(env.ORDERS.exec("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, what TEXT)"))
+    if request.method == "POST":
+        order = env.ORDERS.prepare("INSERT INTO orders (what) VALUES (?)").bind(request.POST["what"])
+        return JsonResponse({"id": run_sync(order.run())["meta"]["last_row_id"]}, status=201)
+    rows = run_sync(env.ORDERS.prepare("SELECT * FROM orders ORDER BY id").all()).results
+    return JsonResponse({"orders": [row.what for row in rows]})
+
+
 def visits(request):
     request.session["visits"] = request.session.get("visits", 0) + 1
     return JsonResponse({"visits": request.session["visits"]})
