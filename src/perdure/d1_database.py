@@ -193,10 +193,10 @@ class D1Database(_Database):
 
     async def exec(self, query: str) -> D1ExecResult:
         """
-        Run one statement for each line of *query*, without parameters: for schemas and maintenance.
+        Run one statement for each line of *query* as one transaction, without parameters: for schemas and maintenance.
 
         Raises:
-            D1Error: what SQLite said, with the number of the line (`D1_EXEC_ERROR`). The lines before have happened.
+            D1Error: what SQLite said, with the number of the line (`D1_EXEC_ERROR`); then nothing has happened.
         """
         if not isinstance(query, str):
             raise D1TypeError(f"D1_TYPE_ERROR: exec() takes SQL as a str; got {type(query).__name__}.")

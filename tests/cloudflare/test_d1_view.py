@@ -30,8 +30,8 @@ async def with_database(work):
         (1, "real", "1.0"),
         (1.5, "real", "1.5"),
         ("text", "text", "'text'"),
-        (True, "integer", "1"),
-        (False, "integer", "0"),
+        (True, "real", "1.0"),
+        (False, "real", "0.0"),
         (None, "null", "NULL"),
         (jsnull, "null", "NULL"),
         (undefined, "null", "NULL"),
@@ -44,7 +44,7 @@ async def with_database(work):
 )
 @pytest.mark.members("D1PreparedStatement.bind")
 async def test_a_value_is_bound_as_on_cloudflare(value, kind, quoted):
-    """Numbers are REAL, booleans 1 and 0, arrays of bytes blobs."""
+    """Numbers are REAL, booleans 1 and 0 among them, arrays of bytes blobs."""
 
     async def work(db):
         return await db.prepare("SELECT typeof(?1) AS kind, quote(?1) AS quoted").bind(value).first()
@@ -131,14 +131,16 @@ async def test_raw_begins_with_the_names_on_request(arguments):
 
 @pytest.mark.members("D1PreparedStatement.first")
 async def test_values_come_as_through_json():
-    """Whole numbers are int, blobs arrays of numbers, what is beyond 2**53 a float."""
+    """Whole numbers are int, blobs arrays of numbers, what is beyond 2**53 a float, infinity null."""
 
     async def work(db):
-        first = db.prepare("SELECT 2.0 AS a, x'00ff' AS b, 9007199254740993 AS c, NULL AS d").first
+        first = db.prepare(
+            "SELECT 2.0 AS a, x'00ff' AS b, 9007199254740993 AS c, NULL AS d, 9e999 AS e"
+        ).first
         return await first(), await first("a"), await first("b"), await first("d")
 
     row, a, b, d = await with_database(work)
-    assert row == {"a": 2, "b": [0, 255], "c": 9007199254740992.0, "d": None}
+    assert row == {"a": 2, "b": [0, 255], "c": 9007199254740992.0, "d": None, "e": None}
     assert (a, b, d, type(a), bytes(b)) == (2, [0, 255], None, int, b"\0\xff")
 
 

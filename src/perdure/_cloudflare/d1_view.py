@@ -5,6 +5,7 @@ What runs in between is Perdure's own `D1Database`; errors come with the texts t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Final
@@ -92,14 +93,14 @@ class StatementView(View):
 
 
 def bindable(value: Any) -> Any:
-    """Return what the native statement gets: numbers are REAL, arrays of bytes and buffers blobs."""
+    """Return what the native statement gets: numbers and booleans are REAL, arrays of bytes and buffers blobs."""
     converted = python_to_rpc(value)
     kind = type(converted)
-    if kind is int:
-        if abs(converted) > _INTEGER_MAX:
-            raise _unsupported("bigint", converted)
+    if kind is int and abs(converted) > _INTEGER_MAX:
+        raise _unsupported("bigint", converted)
+    if kind is int or kind is bool:
         return float(converted)
-    if converted is None or kind in (bool, float, str, bytes):
+    if converted is None or kind in (float, str, bytes):
         return converted
     if kind is list and all(type(item) is int and 0 <= item < 256 for item in converted):
         return bytes(converted)
@@ -132,7 +133,7 @@ def _column(value: Any) -> Any:
     """Return a value of SQLite as it comes through JSON, which knows doubles and arrays."""
     kind = type(value)
     if kind is float:
-        return as_number(value)
+        return as_number(value) if math.isfinite(value) else None
     if kind is int and abs(value) > _INTEGER_MAX:
         return float(value)
     return JsArray(value) if kind is bytes else value

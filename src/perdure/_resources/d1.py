@@ -89,22 +89,21 @@ class D1Keeper(DurableObject[Any]):
 
     def lines(self, lines: Sequence[str]) -> tuple[list[float], tuple[int, SqlError] | None]:
         """
-        Run the statement of each line; those before a line that fails have happened.
+        Run the statement of each line, all of them as one transaction.
 
         Returns:
-            the milliseconds that each took, and if one failed the index of its line, with the error.
+            the milliseconds that each took; if one failed the index of its line, with the error: then nothing has happened.
         """
         took_ms: list[float] = []
-        for index, line in enumerate(lines):
-            if is_blank(line):
-                continue
-            try:
-                took_ms.append(self._query(line, (), False).meta.duration)
-            except SqlError as error:
-                return took_ms, (index, error)
-        if not took_ms:
-            return took_ms, (0, SqlError(NO_STATEMENTS))
-        return took_ms, None
+        index = 0
+        try:
+            with self.ctx.storage.transaction_sync():
+                for index, line in enumerate(lines):  # noqa: B007  (it is the error's)
+                    if not is_blank(line):
+                        took_ms.append(self._query(line, (), False).meta.duration)
+        except SqlError as error:
+            return [], (index, error)
+        return (took_ms, None) if took_ms else ([], (0, SqlError(NO_STATEMENTS)))
 
     def script(self, *texts: str) -> tuple[list[Answer], tuple[str, SqlError] | None]:
         """
@@ -119,7 +118,7 @@ class D1Keeper(DurableObject[Any]):
             with self.ctx.storage.transaction_sync():
                 for statement in (one for text in texts for one in _statements(text)):
                     if not _TRANSACTION.fullmatch(statement):
-                        answers.append(self._run(statement, (), True))
+                        answers.append(self._run((), statement, (), True))
         except SqlError as error:
             return [], (statement, error)
         return answers, None
@@ -127,18 +126,20 @@ class D1Keeper(DurableObject[Any]):
     def _query(self, text: str, bindings: Sequence[Any], is_metered: bool) -> Answer:
         *others, last = _statements(text)
         if not others:
-            return self._run(last, bindings, is_metered)
+            return self._run((), last, bindings, is_metered)
         with self.ctx.storage.transaction_sync():
-            for statement in others:
-                self._run(statement, (), False)
-            return self._run(last, bindings, is_metered)
+            return self._run(others, last, bindings, is_metered)
 
-    def _run(self, text: str, bindings: Sequence[Any], is_metered: bool) -> Answer:
+    def _run(
+        self, others: Sequence[str], statement: str, bindings: Sequence[Any], is_metered: bool
+    ) -> Answer:
         live, sql = self.ctx._live, self.ctx.storage.sql
         store, clock = live.store(), live.host.clock
         database = store.database or store.open()
         begun_s, size, changes = clock.monotonic_s(), database.size_bytes(), database.total_changes()
-        cursor = sql.exec(text, *bindings)
+        for other in others:
+            sql.exec(other).to_list()
+        cursor = sql.exec(statement, *bindings)
         rows = cursor.raw().to_list()
         took_ms = (clock.monotonic_s() - begun_s) * 1000
         changes = database.total_changes() - changes
