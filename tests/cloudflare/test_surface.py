@@ -12,6 +12,7 @@ import perdure
 from perdure._cloudflare import (
     context_view,
     d1_view,
+    kv_view,
     namespace_view,
     sql_view,
     storage_view,
@@ -36,6 +37,7 @@ VIEWS = {
     "DurableObjectTransaction": (storage_view.TransactionView, perdure.DurableObjectTransaction),
     "ExecutionContext": (context_view.ExecutionContextView, perdure.ExecutionContext),
     "Fetcher": (namespace_view.StubView, ServiceStub),
+    "KvNamespace": (kv_view.KvView, perdure.KvNamespace),
     "ScheduledController": (context_view.ScheduledView, perdure.ScheduledController),
     "SqlStorage": (sql_view.SqlView, perdure.SqlStorage),
     "SqlStorageCursor": (sql_view.CursorView, perdure.SqlCursor),

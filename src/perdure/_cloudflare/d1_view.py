@@ -13,7 +13,7 @@ from typing import Any, Final
 import perdure
 from perdure._cloudflare.convert import native_of, python_from_rpc, python_to_rpc, register_incoming
 from perdure._cloudflare.values import JsArray, JsDict, as_number, js_name
-from perdure._cloudflare.views import View, call, shown
+from perdure._cloudflare.views import View, begin, call, shown
 
 _INTEGER_MAX: Final = 2**53 - 1
 
@@ -30,14 +30,14 @@ class D1View(View):
 
     def batch(self, statements: Iterable[Any]) -> Any:
         """Run statements as one transaction; await it for an array of their results."""
-        return call(
+        return begin(
             lambda: self._native.batch([native_of(one) for one in statements]),
             lambda results: JsArray(map(_result, results)),
         )
 
     def exec(self, query: str) -> Any:
         """Run the statement of each line; await it for `{count, duration}`."""
-        return call(lambda: self._native.exec(query), lambda done: python_from_rpc(asdict(done)))
+        return begin(lambda: self._native.exec(query), lambda done: python_from_rpc(asdict(done)))
 
     def withSession(self, constraint: Any = None) -> D1SessionView:
         """Return a session, which has bookmarks."""
@@ -71,22 +71,22 @@ class StatementView(View):
 
     def all(self) -> Any:
         """Run it; await it for `{results, success, meta}`."""
-        return call(self._native.all, _result)
+        return begin(self._native.all, _result)
 
     def run(self) -> Any:
         """Run it, the same as `all`."""
-        return call(self._native.run, _result)
+        return begin(self._native.run, _result)
 
     def first(self, column: Any = None) -> Any:
         """Run it; await it for the first row, or its *column*, or None."""
         name = python_to_rpc(column)
-        return call(lambda: self._native.first(name), _first)
+        return begin(lambda: self._native.first(name), _first)
 
     def raw(self, options: Any = None, *, columnNames: bool = False) -> Any:
         """Run it; await it for an array of arrays, with the option `columnNames` those of the columns first."""
         given = {**(options or {}), **({"columnNames": True} if columnNames else {})}
         with_names = bool(given.get("columnNames"))
-        return call(
+        return begin(
             lambda: self._native.raw(column_names=with_names),
             lambda rows: JsArray(JsArray(map(_column, row)) for row in rows),
         )

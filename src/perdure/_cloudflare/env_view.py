@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import perdure
-from perdure._cloudflare import d1_view as _d1_view  # noqa: F401  (it registers what databases are shown as)
+from perdure._cloudflare import d1_view as _d1_view  # noqa: F401  (they register what bindings are shown as)
+from perdure._cloudflare import kv_view as _kv_view  # noqa: F401
 from perdure._cloudflare.convert import python_from_rpc
 from perdure._cloudflare.values import JsArray
 from perdure._cloudflare.views import View, raw

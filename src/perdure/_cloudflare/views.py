@@ -7,8 +7,9 @@ and nowhere else. Where a member is more than a name, the view has a method for 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -143,6 +144,12 @@ def call(function: Callable[[], Any], convert: Convert = python_from_rpc) -> Any
     except Exception as error:
         raise shown(error) from error.__cause__
     return Answer(result, convert) if inspect.isawaitable(result) else convert(result)
+
+
+def begin(function: Callable[[], Coroutine[Any, Any, Any]], convert: Convert = python_from_rpc) -> Answer:
+    """Call an asynchronous *function* of a native object; it runs whether or not its answer is awaited, as a promise's does."""
+    answer: Answer = call(lambda: asyncio.ensure_future(function()), convert)
+    return answer
 
 
 def raw(value: Any) -> Any:
