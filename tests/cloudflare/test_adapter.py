@@ -146,7 +146,7 @@ async def test_handlers_take_as_much_as_they_like():
         stub = app.cf.SHORT.getByName("a")
         assert await (await stub.fetch("http://a/")).text() == "short"
         await testing.run_in_durable_object(
-            app.env.SHORT.get_by_name("a"), lambda _, ctx: ctx.storage.set_alarm(4e9)
+            app.env.SHORT.get_by_name("a"), lambda _, ctx: ctx.storage.setAlarm(4_000_000_000_000)
         )
         await testing.run_durable_object_alarm(app.env.SHORT.get_by_name("a"))
     assert heard == ["alarm"]

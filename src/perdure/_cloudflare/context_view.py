@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import perdure
 from perdure._cloudflare import bridge
-from perdure._cloudflare.convert import python_from_rpc
+from perdure._cloudflare.convert import native_of, python_from_rpc
 from perdure._cloudflare.namespace_view import IdView
 from perdure._cloudflare.storage_view import StorageView, milliseconds
 from perdure._cloudflare.values import JsArray, JsDate, JsNull
-from perdure._cloudflare.views import Value, View, as_it_is, call, methods, raw, unwrap
+from perdure._cloudflare.views import Value, View, as_it_is, call, methods, raw
 from perdure._cloudflare.websocket_view import WebSocketView, pair_view
 
 _current: ContextVar[Any] = ContextVar("perdure_context_view", default=None)
@@ -94,7 +94,7 @@ class StateView(_ContextView):
     def acceptWebSocket(self, ws: Any, tags: Iterable[str] | None = None) -> None:
         """Take *ws* so that it outlives this instance."""
         given = () if tags is None or isinstance(tags, JsNull) else tags
-        call(lambda: self._native.accept_websocket(unwrap(ws), given))
+        call(lambda: self._native.accept_websocket(native_of(ws), given))
 
     def getWebSockets(self, tag: str | None = None) -> JsArray:
         """Return the object's sockets, all or those with *tag*."""
@@ -106,12 +106,12 @@ class StateView(_ContextView):
 
     def getTags(self, ws: Any) -> JsArray:
         """Return the tags that *ws* was taken with."""
-        tags: JsArray = call(lambda: self._native.get_tags(unwrap(ws)), JsArray)
+        tags: JsArray = call(lambda: self._native.get_tags(native_of(ws)), JsArray)
         return tags
 
     def setWebSocketAutoResponse(self, pair: Any = None) -> None:
         """Answer a text of clients without waking the object."""
-        given = None if isinstance(pair, JsNull) else unwrap(pair)
+        given = None if isinstance(pair, JsNull) else native_of(pair)
         call(lambda: self._native.set_websocket_auto_response(given))
 
     def getWebSocketAutoResponse(self) -> Any:
@@ -121,7 +121,7 @@ class StateView(_ContextView):
     def getWebSocketAutoResponseTimestamp(self, ws: Any) -> JsDate | None:
         """Return when *ws* was last answered so, or None."""
         at: JsDate | None = call(
-            lambda: self._native.get_websocket_auto_response_timestamp(unwrap(ws)),
+            lambda: self._native.get_websocket_auto_response_timestamp(native_of(ws)),
             lambda at: None if at is None else JsDate(at),
         )
         return at

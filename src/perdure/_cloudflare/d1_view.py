@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import perdure
 from perdure._cloudflare.convert import native_of, python_from_rpc, python_to_rpc, register_incoming
-from perdure._cloudflare.values import JsArray, JsDict, as_number, js_name
+from perdure._cloudflare.sqlite_values import INTEGER_MAX, number, row_object
+from perdure._cloudflare.values import JsArray, JsDict, js_name
 from perdure._cloudflare.views import View, begin, call, shown
-
-_INTEGER_MAX: Final = 2**53 - 1
 
 
 class D1View(View):
@@ -96,7 +95,7 @@ def bindable(value: Any) -> Any:
     """Return what the native statement gets: numbers and booleans are REAL, arrays of bytes and buffers blobs."""
     converted = python_to_rpc(value)
     kind = type(converted)
-    if kind is int and abs(converted) > _INTEGER_MAX:
+    if kind is int and abs(converted) > INTEGER_MAX:
         raise _unsupported("bigint", converted)
     if kind is int or kind is bool:
         return float(converted)
@@ -126,17 +125,14 @@ def _first(found: Any) -> Any:
 
 
 def _row(row: dict[str, Any]) -> JsDict:
-    return JsDict(zip(row, map(_column, row.values()), strict=True))
+    return row_object(row, _column)
 
 
 def _column(value: Any) -> Any:
     """Return a value of SQLite as it comes through JSON, which knows doubles and arrays."""
-    kind = type(value)
-    if kind is float:
-        return as_number(value) if math.isfinite(value) else None
-    if kind is int and abs(value) > _INTEGER_MAX:
-        return float(value)
-    return JsArray(value) if kind is bytes else value
+    if type(value) is float and not math.isfinite(value):
+        return None
+    return JsArray(value) if type(value) is bytes else number(value)
 
 
 register_incoming(perdure.D1Database, D1View)

@@ -9,10 +9,11 @@ import perdure
 from perdure._cloudflare.convert import (
     Answer,
     arguments_to_rpc,
+    native_of,
     register_incoming,
 )
 from perdure._cloudflare.exchange import request_to_native, response_from_native
-from perdure._cloudflare.views import Value, View, call, methods, unwrap
+from perdure._cloudflare.views import Value, View, call, methods
 from perdure.entrypoint import EntrypointStub, LoopbackStub
 from perdure.object_stub import ServiceStub
 
@@ -25,7 +26,7 @@ class IdView(View):
 
     def equals(self, other: Any) -> bool:
         """Whether *other* is the id of the same object."""
-        same: bool = call(lambda: self._native.equals(unwrap(other)))
+        same: bool = call(lambda: self._native.equals(native_of(other)))
         return same
 
     def __eq__(self, other: object) -> bool:
@@ -52,7 +53,7 @@ class NamespaceView(View):
     def get(self, id: Any, *args: Any, **options: Any) -> ObjectStubView:
         """Return a stub of the object with this id."""
         _, named = _STUB_OPTIONS.split((id, *args), options)
-        stub: ObjectStubView = call(lambda: self._native.get(unwrap(id), **named), ObjectStubView)
+        stub: ObjectStubView = call(lambda: self._native.get(native_of(id), **named), ObjectStubView)
         return stub
 
     def getByName(self, name: str, *args: Any, **options: Any) -> ObjectStubView:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from perdure._cloudflare.convert import python_to_rpc
 from perdure._cloudflare.exceptions import js_error
-from perdure._cloudflare.values import JsDict, as_number
+from perdure._cloudflare.sqlite_values import INTEGER_MAX, number, row_object
+from perdure._cloudflare.values import JsDict
 from perdure._cloudflare.views import Value, View, call, shown
 
-_INTEGER_MAX: Final = 2**53 - 1
 _NO_BIGINT: Final = (
     "Cannot convert a BigInt value to a number: parameter {at} is {value}, and numbers are exact to 2**53 - 1 on "
     "Cloudflare. Bind it as str(value)."
@@ -41,7 +41,7 @@ def bindable(value: Any, at: int) -> Any:
     if kind is bool:
         return "true" if value else "false"
     if kind is int:
-        if abs(value) > _INTEGER_MAX:
+        if abs(value) > INTEGER_MAX:
             raise js_error("TypeError", _NO_BIGINT.format(at=at, value=value))
         return float(value)
     if value is None or kind is str or kind is float or kind is bytes:
@@ -87,14 +87,14 @@ class CursorView(_RowsView):
 
     def one(self) -> JsDict:
         """Return the only remaining row."""
-        row: JsDict = call(self._native.one, row_object)
+        row: JsDict = call(self._native.one, self._shown)
         return row
 
     def raw(self) -> RawView:
         """Return an iterator of rows as lists, which shares this cursor's position."""
         return RawView(self._native.raw())
 
-    _shown = staticmethod(lambda row: row_object(row))
+    _shown = staticmethod(lambda row: row_object(row, column))
 
 
 class RawView(_RowsView):
@@ -104,16 +104,6 @@ class RawView(_RowsView):
     _shown = staticmethod(lambda row: [column(value) for value in row])
 
 
-def row_object(row: dict[str, Any]) -> JsDict:
-    """Return a row as a project sees it."""
-    return JsDict(zip(row, map(column, row.values()), strict=True))
-
-
 def column(value: Any) -> Any:
-    """Return a value of SQLite as Cloudflare gives it to Python: numbers were doubles in between."""
-    kind = type(value)
-    if kind is float:
-        return as_number(value)
-    if kind is int and abs(value) > _INTEGER_MAX:
-        return float(value)
-    return memoryview(value) if kind is bytes else value
+    """Return a value of SQLite as Cloudflare gives it to Python."""
+    return memoryview(value) if type(value) is bytes else number(value)

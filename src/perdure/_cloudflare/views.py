@@ -20,11 +20,6 @@ from perdure._cloudflare.values import JsObject, JsProxy, jsnull, to_js
 from perdure._cloudflare.values.base import Constructor
 
 
-def unwrap(value: Any) -> Any:
-    """Return the native object behind a view or a web object, else *value* itself."""
-    return getattr(value, "_native", value)
-
-
 @dataclass(frozen=True, slots=True)
 class Method:
     """

@@ -19,7 +19,7 @@ from perdure._cloudflare.values import (
     js_text,
     unproxied,
 )
-from perdure._cloudflare.views import Value, View, as_it_is, call, methods, raw, unwrap
+from perdure._cloudflare.views import Value, View, as_it_is, call, methods, raw
 from perdure._engine.methods import call_with
 from perdure.websockets import EVENT_TYPES, CloseEvent, ErrorEvent, MessageEvent
 
@@ -144,11 +144,6 @@ def message_data(data: str | bytes) -> str | JsBytes:
 def websocket_view(native: perdure.WebSocket) -> WebSocketView:
     """Return what a project holds of *native*."""
     return WebSocketView(native)
-
-
-def native_websocket(value: Any) -> Any:
-    """Return the native socket of a view; anything else is for the native API to refuse."""
-    return unwrap(value)
 
 
 class WebSocketPair(metaclass=JsClass):

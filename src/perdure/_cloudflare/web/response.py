@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from perdure._cloudflare.convert import native_of
 from perdure._cloudflare.exceptions import js_exception
 from perdure._cloudflare.values import js_text, to_py
 from perdure._cloudflare.web.body import WebBody, native_body
 from perdure._cloudflare.web.headers import native_headers
 from perdure._cloudflare.web.shape import is_absent, read_options
-from perdure._cloudflare.websocket_view import native_websocket, websocket_view
+from perdure._cloudflare.websocket_view import websocket_view
 from perdure.web import Response as NativeResponse
 
 _OPTIONS = ("status", "statusText", "headers", "webSocket", "cf")
@@ -43,7 +44,7 @@ class Response(WebBody):
             headers.set("content-type", content_type)
         options: dict[str, Any] = {}
         if not is_absent(found.get("webSocket")):
-            options["websocket"] = native_websocket(found["webSocket"])
+            options["websocket"] = native_of(found["webSocket"])
         try:
             self._native = NativeResponse(
                 content,
