@@ -33,6 +33,7 @@ _HOMES: Final = {
     "javascript.promises": "Promise=JsPromise queueMicrotask",
     "javascript.fetching": "fetch",
     "javascript.timers": "clearInterval clearTimeout scheduler setInterval setTimeout",
+    "javascript.websocket": "WebSocket",
     "websocket_view": "WebSocketPair WebSocketRequestResponsePair",
     "web.abort": "AbortController AbortSignal",
     "web.blob": "Blob File",

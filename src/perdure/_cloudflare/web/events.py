@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from perdure._base.awaitables import finish
@@ -86,6 +87,12 @@ class EventTarget(WebObject):
 
     def dispatchEvent(self, event: Any) -> bool:
         """Tell the listeners of `event.type`; False when one has prevented the default."""
+        for rest in self._told(event):
+            start(rest)
+        return not event.defaultPrevented
+
+    def _told(self, event: Any) -> list[Coroutine[Any, Any, None]]:
+        """Tell the listeners; return what is left to do of those that are async."""
         event.target = self
         listeners = self._listeners_of(event.type)
         told = [listener for listener, _ in listeners]
@@ -93,23 +100,21 @@ class EventTarget(WebObject):
         if handler is not None:
             told.append(handler)
         listeners[:] = [entry for entry in listeners if not entry[1]]
-        for listener in told:
-            self._tell(listener, event)
-        return not event.defaultPrevented
+        return [rest for listener in told if (rest := self._tell(listener, event)) is not None]
 
     def _listeners_of(self, type: str) -> list[tuple[Any, bool]]:
         listeners: list[tuple[Any, bool]] = self.__dict__.setdefault("_listeners", {}).setdefault(type, [])
         return listeners
 
-    def _tell(self, listener: Any, event: Any) -> None:
+    @staticmethod
+    def _tell(listener: Any, event: Any) -> Coroutine[Any, Any, None] | None:
         what = f"a listener of {event.type!r}"
         try:
             told = relaxed_call(getattr(listener, "handleEvent", listener), event)
         except Exception as error:
             log.error("%s failed, and nobody waits for it", what, exc_info=error)
-            return
-        if inspect.isawaitable(told):
-            start(call(finish, (told,), what))
+            return None
+        return call(finish, (told,), what) if inspect.isawaitable(told) else None
 
     def __getattr__(self, name: str) -> Any:
         if name[:2] == "on" and name[2:] in self._handlers:
