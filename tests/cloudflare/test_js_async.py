@@ -161,7 +161,7 @@ async def test_the_scheduler_waits():
 # --- events ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.members("js.EventTarget.new", "js.Event.new", "js.CustomEvent.new")
+@pytest.mark.members("js.EventTarget", "js.Event", "js.CustomEvent")
 async def test_listeners_are_told_plain_ones_at_once_and_async_ones_soon():
     seen: list[Any] = []
     done = asyncio.Event()

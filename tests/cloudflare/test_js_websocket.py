@@ -40,7 +40,7 @@ def events_of(ws: Any) -> asyncio.Queue[Any]:
     return events
 
 
-@pytest.mark.members("js.WebSocket.new", "js.WebSocket.protocol", "js.WebSocket.url")
+@pytest.mark.members("js.WebSocket.new", "WebSocket.protocol", "WebSocket.url", "WebSocket.CONNECTING")
 async def test_a_connection_opens_talks_and_closes():
     async with serving(subprotocols=["chat"]) as address:
         ws = js.WebSocket.new("http://" + address, ["chat"])
@@ -60,9 +60,7 @@ async def test_a_connection_opens_talks_and_closes():
         assert ws.readyState == js.WebSocket.CLOSED
 
 
-@pytest.mark.members(
-    "js.WebSocket.onopen", "js.WebSocket.onmessage", "js.WebSocket.onclose", "js.WebSocket.onerror"
-)
+@pytest.mark.members("WebSocket.onopen", "WebSocket.onmessage", "WebSocket.onclose", "WebSocket.onerror")
 async def test_handlers_are_set_as_attributes_and_may_be_async():
     async with serving() as address:
         ws = js.WebSocket.new("ws://" + address)
@@ -130,7 +128,7 @@ async def test_the_sockets_of_clients_are_websockets_too():
     server.accept()
 
 
-@pytest.mark.members("js.Response.webSocket", "js.fetch")
+@pytest.mark.members("js.fetch")
 async def test_a_fetch_that_asks_for_an_upgrade_gets_the_socket():
     async with serving() as address:
         response = await js.fetch("http://" + address, headers={"Upgrade": "websocket"})

@@ -59,9 +59,7 @@ def status(project: Project) -> Any:
     return project.get("/status").json()
 
 
-@pytest.mark.members(
-    "js.WebSocket.new", "js.WebSocket.addEventListener", "js.WebSocket.send", "js.JSON.stringify"
-)
+@pytest.mark.members("js.WebSocket.new", "WebSocket.addEventListener", "WebSocket.send", "js.JSON.stringify")
 def test_it_connects_by_its_alarm_subscribes_and_keeps_what_comes(project: Project, feed: Feed):
     eventually(lambda: status(project)["seen"] == 2, "two messages of the feed")
     now = status(project)
@@ -77,13 +75,13 @@ def test_a_timer_in_the_object_talks_to_the_feed(project: Project):
     eventually(lambda: ["pong", True] in status(project)["events"], "the answer to a ping")
 
 
-@pytest.mark.members("js.WebSocket.onmessage", "pyodide.ffi.to_js")
+@pytest.mark.members("WebSocket.onmessage", "pyodide.ffi.to_js")
 def test_bytes_go_out_and_come_in(project: Project):
     project.post("/binary")
     eventually(lambda: status(project)["last"] == {"bytes": [3, 2, 1]}, "bytes of the feed")
 
 
-@pytest.mark.members("js.WebSocket.readyState", "js.WebSocket.onclose")
+@pytest.mark.members("WebSocket.readyState", "WebSocket.onclose")
 def test_a_connection_that_the_server_ends_is_made_again_with_what_was_kept(project: Project, feed: Feed):
     before = len(feed.paths)
     assert project.post("/say", content="drop").text == "sent"
@@ -95,7 +93,7 @@ def test_a_connection_that_the_server_ends_is_made_again_with_what_was_kept(proj
     assert feed.paths[before] != "/feed?cursor=0"
 
 
-@pytest.mark.members("js.WebSocket.close")
+@pytest.mark.members("WebSocket.close")
 def test_the_object_closes_with_code_and_reason(project: Project):
     project.post("/disconnect")
     eventually(lambda: ["close", 1000, "enough", True] in status(project)["events"], "its own Close")

@@ -112,6 +112,22 @@ def test_a_module_has_the_surface_and_nothing_else(name):
     assert set(module.__all__) == set(members(name))
 
 
+@pytest.mark.parametrize("name", [name for name in SURFACE if name.partition(".")[0] in ("js", "pyodide")])
+def test_what_js_and_pyodide_have_is_the_surface(name):
+    """The module, or the object of it, has what is listed; the module `js` has nothing else."""
+    module, *path = name.split(".")
+    try:
+        found = importlib.import_module(f"perdure._cloudflare.{name}")
+    except ModuleNotFoundError:
+        found = importlib.import_module(f"perdure._cloudflare.{module}")
+        for step in path:
+            found = getattr(found, step)
+    missing = [member for member in members(name) if not hasattr(found, member)]
+    assert not missing
+    if name == "js":
+        assert set(dir(found)) == set(members(name))
+
+
 def test_native_objects_have_no_name_of_cloudflares():
     """Perdure's own API has one spelling."""
     for name, (_, native) in VIEWS.items():

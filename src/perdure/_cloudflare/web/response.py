@@ -110,16 +110,6 @@ class Response(WebBody):
     def cf(self) -> Any:
         return self._cf
 
-    @property
-    def webSocket(self) -> Any:
-        """The socket that a server granted, or that a worker answers with; None if there is none."""
-        from perdure._cloudflare.websocket_view import (
-            websocket_view,
-        )  # its module is for sockets of all kinds
-
-        native = self._native.websocket
-        return None if native is None else websocket_view(native)
-
     def clone(self) -> Response:
         try:
             return view_response(self._native.clone())
