@@ -24,4 +24,12 @@ def play(bench: Bench) -> list[Row]:
             rows.append(
                 bench.compare(f"Cap'n Web over one socket, {name}", "calls/s", servers, measure, aim=">= 0.5")
             )
+        alone = servers[:1]
+        found = bench.in_turns(
+            alone,
+            lambda server, turn: (
+                bench.talk(server, what="calls", path="/rpc/a/-", at_once=64, seconds=seconds).per_second
+            ),
+        )
+        rows.append(Row("Cap'n Web to an object, 64 under way", "calls/s", *found))
     return rows

@@ -23,6 +23,9 @@ class Plain(DurableObject):
     async def call(self, function):
         return await function("pong")
 
+    async def add(self, a, b):
+        return a + b
+
     async def fetch(self, request):
         return Response("pong")
 
@@ -111,7 +114,7 @@ class Default(WorkerEntrypoint):
         if kind == "none":
             return Response("none")
         if kind == "rpc":
-            return await rpc.serve(request, Api())
+            return await rpc.serve(request, Api() if name == "-" else self.env.PLAIN.get_by_name(name))
         if kind == "room":
             return await self.env.ROOM.get_by_name(name).fetch(request)
         stub = (self.env.PLAIN if kind == "plain" else self.env.ITEM).get_by_name(name)
