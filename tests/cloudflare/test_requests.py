@@ -193,6 +193,13 @@ def test_what_only_cloudflare_knows_of_a_connection_is_none():
     assert Request("http://x/", cf={"cacheTtl": 5}).cf == {"cacheTtl": 5}
 
 
+def test_the_address_of_the_sender_is_the_servers_word():
+    native = perdure.Request("http://x/", headers={"CF-Connecting-IP": "6.6.6.6"})
+    assert request_from_native(native).headers["CF-Connecting-IP"] == "6.6.6.6"
+    native._client = perdure.web.Address("10.0.0.1", 5)
+    assert request_from_native(native).headers["CF-Connecting-IP"] == "10.0.0.1"
+
+
 @pytest.mark.members("js.Request", "js.Request.new", "js.Request.signal")
 def test_a_request_carries_its_signal():
     controller = AbortController.new()

@@ -23,7 +23,9 @@ from perdure._cloudflare.workers.response import FetchResponse, Response
 
 
 def request_from_native(native: perdure.Request) -> Request:
-    """Return what a project's `fetch` gets for *native*."""
+    """Return what a project's `fetch` gets for *native*: its header CF-Connecting-IP is the server's word, as on Cloudflare."""
+    if native.client is not None:
+        native.headers.set("cf-connecting-ip", native.client.host)
     view = view_request(native)
     view._cf = cf_properties()
     return Request(view)
