@@ -12,13 +12,17 @@ import perdure
 from perdure._cloudflare import (
     context_view,
     d1_view,
+    hooks,
+    js,
     kv_view,
     namespace_view,
     sql_view,
     storage_view,
     websocket_view,
+    workers,
 )
 from perdure._cloudflare.names import snake_case
+from perdure._cloudflare.values import JsValue
 from perdure.object_stub import ServiceStub
 from perdure.sql import RawRows
 
@@ -50,6 +54,33 @@ VIEWS = {
     ),
 }
 """Class of Cloudflare's → what projects hold, and the native class behind it."""
+
+WEB = {
+    "js.AbortController": js.AbortController(),
+    "js.AbortSignal": js.AbortSignal(),
+    "js.Blob": js.Blob([]),
+    "js.File": js.File([], "f"),
+    "js.FormData": js.FormData(),
+    "js.Headers": js.Headers(),
+    "js.ReadableStream": js.ReadableStream(),
+    "js.ReadableStreamBYOBReader": js.ReadableStreamBYOBReader(js.ReadableStream()),
+    "js.ReadableStreamDefaultReader": js.ReadableStreamDefaultReader(js.ReadableStream()),
+    "js.Request": js.Request("http://x/"),
+    "js.Response": js.Response(),
+    "js.TextDecoder": js.TextDecoder(),
+    "js.TextEncoder": js.TextEncoder(),
+    "js.TransformStream": js.TransformStream(),
+    "js.URL": js.URL("http://x/"),
+    "js.URLSearchParams": js.URLSearchParams(),
+    "js.WritableStream": js.WritableStream(),
+    "js.WritableStreamDefaultWriter": js.WritableStreamDefaultWriter(js.WritableStream()),
+    "workers.Blob": workers.Blob(""),
+    "workers.File": workers.File("", "f"),
+    "workers.FormData": workers.FormData(),
+    "workers.Request": workers.Request("http://x/"),
+    "workers.Response": workers.Response(),
+}
+"""Class of the web → an instance."""
 
 NO_NATIVE_MEMBER = {
     "DurableObjectStub": {"id", "name"},  # of the instance
@@ -105,10 +136,17 @@ def test_a_view_has_the_surface_and_nothing_else(name):
     assert set(view._names()) == set(members(name))
 
 
-@pytest.mark.parametrize("name", ["asgi", "workers.wsgi", "workers.gateway"])
+@pytest.mark.parametrize("name", WEB)
+def test_a_class_of_the_web_has_the_surface_and_nothing_else(name):
+    """What an instance has is listed, what is listed it has; the members of every value are not its own."""
+    public = {each for each in dir(WEB[name]) if not each.startswith("_")}
+    assert public - set(dir(JsValue)) == set(members(name))
+
+
+@pytest.mark.parametrize("name", ["asgi", "workers.wsgi", "workers.gateway", "pyodide.http"])
 def test_a_module_has_the_surface_and_nothing_else(name):
     """What it is listed to have is what `from … import *` gives."""
-    module = importlib.import_module(f"perdure._cloudflare.workers.{name.removeprefix('workers.')}")
+    module = importlib.import_module(hooks.home_of(name))
     assert set(module.__all__) == set(members(name))
 
 

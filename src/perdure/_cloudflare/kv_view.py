@@ -13,7 +13,7 @@ from perdure._cloudflare.namespace_view import StubView
 from perdure._cloudflare.values import JsDict, JsMap, JsObject, bytes_of, is_buffer, js_name, js_text
 from perdure._cloudflare.views import Method, View, begin
 from perdure._cloudflare.web.body import native_body
-from perdure._cloudflare.web.streams import ReadableStream
+from perdure._cloudflare.web.streams import ReadableStream, view_stream
 from perdure._web.body import Body
 
 TYPES: Final = {"text": "text", "json": "json", "arrayBuffer": "bytes", "stream": "stream"}
@@ -130,7 +130,7 @@ def _value(value: Any) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    return ReadableStream.over(value) if isinstance(value, Body) else python_from_rpc(value)
+    return view_stream(value) if isinstance(value, Body) else python_from_rpc(value)
 
 
 def _with_metadata(found: perdure.KvValue) -> JsDict:

@@ -8,7 +8,7 @@ from typing import Any
 
 from perdure._cloudflare.values import JsBytes, bytes_of, is_buffer, js_text
 from perdure._cloudflare.web.shape import WebObject, is_absent, read_options
-from perdure._cloudflare.web.streams import ReadableStream
+from perdure._cloudflare.web.streams import ReadableStream, view_stream
 from perdure._web.text import utf8
 from perdure.web import Blob as NativeBlob
 from perdure.web import Body
@@ -44,7 +44,7 @@ class Blob(WebObject):
         return self._native.text()
 
     def stream(self) -> ReadableStream:
-        return ReadableStream.over(Body(self._native.data))
+        return view_stream(Body(self._native.data))
 
     def slice(self, start: int | None = None, end: int | None = None, type: str = "") -> Blob:
         """Return a part; negative numbers count from the end, as in Python."""

@@ -12,7 +12,7 @@ from perdure._cloudflare.web.blob import Blob, view_blob
 from perdure._cloudflare.web.form_data import FormData, view_form
 from perdure._cloudflare.web.headers import Headers, view_headers
 from perdure._cloudflare.web.shape import WebObject, is_absent
-from perdure._cloudflare.web.streams import READER_LOCK, ReadableStream
+from perdure._cloudflare.web.streams import READER_LOCK, ReadableStream, view_stream
 from perdure._cloudflare.web.url import URLSearchParams
 from perdure.web import Blob as NativeBlob
 from perdure.web import BodyInit, Request, Response
@@ -35,7 +35,7 @@ class WebBody(WebObject):
         if native is None:
             return None
         if self._stream is None:
-            self._stream = ReadableStream.over(native)
+            self._stream = view_stream(native)
         return self._stream
 
     @property

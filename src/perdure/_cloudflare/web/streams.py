@@ -53,16 +53,9 @@ class ReadableStream(WebObject):
         self._end = Ending()
 
     @classmethod
-    def over(cls, chunks: Channel | Body | AsyncIterator[Any]) -> ReadableStream:
-        """Return a stream of *chunks*."""
-        stream = cls.__new__(cls)
-        stream._reset(chunks)
-        return stream
-
-    @classmethod
     def from_(cls, chunks: AsyncIterable[Any] | Iterable[Any]) -> ReadableStream:
         """Return a stream of what can be iterated over."""
-        return cls.over(aiter(chunks) if isinstance(chunks, AsyncIterable) else _each(chunks))
+        return view_stream(aiter(chunks) if isinstance(chunks, AsyncIterable) else _each(chunks))
 
     @property
     def locked(self) -> bool:
@@ -98,9 +91,9 @@ class ReadableStream(WebObject):
         self._lock_for(self)
         if isinstance(self._chunks, Body):
             other = self._chunks.tee()
-            return JsArray([ReadableStream.over(self._chunks.take()), ReadableStream.over(other)])
+            return JsArray([view_stream(self._chunks.take()), view_stream(other)])
         fork = _Fork(self)
-        return JsArray([ReadableStream.over(fork.branch()), ReadableStream.over(fork.branch())])
+        return JsArray([view_stream(fork.branch()), view_stream(fork.branch())])
 
     def values(self, _options: Any = None) -> ReadableStream:
         return self
@@ -167,6 +160,13 @@ class ReadableStream(WebObject):
         """Return what a message takes as its body; this stream is locked then."""
         self._lock_for(self)
         return self._chunks if isinstance(self._chunks, Body) else _Bytes(self)
+
+
+def view_stream(chunks: Channel | Body | AsyncIterator[Any]) -> ReadableStream:
+    """Return a stream of *chunks*."""
+    stream = ReadableStream.__new__(ReadableStream)
+    stream._reset(chunks)
+    return stream
 
 
 setattr(ReadableStream, "from", ReadableStream.from_)  # its name, which is a keyword of Python's
@@ -335,7 +335,7 @@ class WritableStream(WebObject):
             self._then(lambda: started)
 
     @classmethod
-    def into(
+    def _into(
         cls, write: Callable[[Any], Any], close: Callable[[], Any], abort: Callable[[Any], Any]
     ) -> WritableStream:
         """Return a stream whose chunks go to *write*."""
@@ -459,8 +459,8 @@ class TransformStream(WebObject):
         self._channel = channel = Channel()
         self._controller = TransformStreamDefaultController(channel)
         self._transform, self._flush = given.get("transform"), given.get("flush")
-        self._readable = ReadableStream.over(channel)
-        self._writable = WritableStream.into(self._write, self._close, self._give_up)
+        self._readable = view_stream(channel)
+        self._writable = WritableStream._into(self._write, self._close, self._give_up)
         begin_with(channel, given.get("start"), self._controller)
 
     @property
