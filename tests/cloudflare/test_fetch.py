@@ -17,9 +17,9 @@ from perdure._cloudflare.pyodide.http import AbortError, FetchResponse, pyfetch
 from perdure._cloudflare.values import to_js
 from perdure._cloudflare.web.abort import AbortController, AbortSignal
 from perdure._cloudflare.web.fetch import fetch as js_fetch
+from perdure._cloudflare.web.readable_streams import ReadableStream
 from perdure._cloudflare.web.request import Request as JsRequest
 from perdure._cloudflare.web.response import Response as JsResponse
-from perdure._cloudflare.web.streams import ReadableStream
 from perdure._cloudflare.web.url import URL
 from perdure._cloudflare.workers.fetching import fetch
 from perdure._cloudflare.workers.formdata import FormData

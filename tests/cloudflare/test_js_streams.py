@@ -20,14 +20,14 @@ from perdure._cloudflare.web.encoding import (
     TextEncoder,
     TextEncoderStream,
 )
+from perdure._cloudflare.web.readable_streams import ReadableStream
 from perdure._cloudflare.web.response import Response as JsResponse
-from perdure._cloudflare.web.streams import (
+from perdure._cloudflare.web.transform_streams import (
     FixedLengthStream,
     IdentityTransformStream,
-    ReadableStream,
     TransformStream,
-    WritableStream,
 )
+from perdure._cloudflare.web.writable_streams import WritableStream
 from perdure._cloudflare.workers.response import Response
 
 

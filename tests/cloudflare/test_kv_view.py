@@ -11,8 +11,8 @@ from perdure import Assets, testing
 from perdure._cloudflare.env_view import EnvView
 from perdure._cloudflare.exceptions import JsException
 from perdure._cloudflare.values import JsDict, Uint8Array, jsnull, to_js
+from perdure._cloudflare.web.readable_streams import ReadableStream
 from perdure._cloudflare.web.request import Request as JsRequest
-from perdure._cloudflare.web.streams import ReadableStream
 from perdure._cloudflare.workers.request import Request
 from perdure._cloudflare.workers.response import Response
 from perdure.testing.clock import ManualClock

@@ -13,8 +13,8 @@ from perdure._cloudflare.pyodide.http import BodyUsedError, HttpStatusError
 from perdure._cloudflare.values import JsArray, JsBytes, JsDict, Uint8Array, jsnull, to_js
 from perdure._cloudflare.web.blob import Blob as JsBlob
 from perdure._cloudflare.web.headers import Headers
+from perdure._cloudflare.web.readable_streams import ReadableStream
 from perdure._cloudflare.web.response import Response as JsResponse
-from perdure._cloudflare.web.streams import ReadableStream
 from perdure._cloudflare.web.url import URLSearchParams
 from perdure._cloudflare.workers.blob import Blob
 from perdure._cloudflare.workers.formdata import FormData

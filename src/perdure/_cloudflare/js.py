@@ -43,11 +43,11 @@ _HOMES: Final = {
     "web.headers": "Headers",
     "web.request": "Request",
     "web.response": "Response",
-    "web.streams": (
-        "FixedLengthStream IdentityTransformStream ReadableStream ReadableStreamBYOBReader "
-        "ReadableStreamDefaultController ReadableStreamDefaultReader TransformStream TransformStreamDefaultController "
-        "WritableStream WritableStreamDefaultController WritableStreamDefaultWriter"
+    "web.readable_streams": (
+        "ReadableStream ReadableStreamBYOBReader ReadableStreamDefaultController ReadableStreamDefaultReader"
     ),
+    "web.transform_streams": "FixedLengthStream IdentityTransformStream TransformStream TransformStreamDefaultController",
+    "web.writable_streams": "WritableStream WritableStreamDefaultController WritableStreamDefaultWriter",
     "web.url": "URL URLSearchParams",
 }
 """Module below the package → the names that it has here, with blanks between; `name=name there`."""

@@ -13,7 +13,7 @@ from perdure._cloudflare.namespace_view import StubView
 from perdure._cloudflare.values import JsDict, JsMap, JsObject, bytes_of, is_buffer, js_name, js_text
 from perdure._cloudflare.views import Method, View, begin
 from perdure._cloudflare.web.body import native_body
-from perdure._cloudflare.web.streams import ReadableStream, view_stream
+from perdure._cloudflare.web.readable_streams import ReadableStream, view_stream
 from perdure._web.body import Body
 
 TYPES: Final = {"text": "text", "json": "json", "arrayBuffer": "bytes", "stream": "stream"}

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from perdure._cloudflare.values import JsBytes, bytes_of, is_buffer, js_text
+from perdure._cloudflare.web.readable_streams import ReadableStream, view_stream
 from perdure._cloudflare.web.shape import WebObject, is_absent, read_options
-from perdure._cloudflare.web.streams import ReadableStream, view_stream
 from perdure._web.text import utf8
 from perdure.web import Blob as NativeBlob
 from perdure.web import Body

@@ -11,8 +11,8 @@ from perdure._cloudflare.values import JsBytes, bytes_of, is_buffer, js_name, js
 from perdure._cloudflare.web.blob import Blob, view_blob
 from perdure._cloudflare.web.form_data import FormData, view_form
 from perdure._cloudflare.web.headers import Headers, view_headers
+from perdure._cloudflare.web.readable_streams import READER_LOCK, ReadableStream, view_stream
 from perdure._cloudflare.web.shape import WebObject, is_absent
-from perdure._cloudflare.web.streams import READER_LOCK, ReadableStream, view_stream
 from perdure._cloudflare.web.url import URLSearchParams
 from perdure.web import Blob as NativeBlob
 from perdure.web import BodyInit, Request, Response

@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from perdure._cloudflare.exceptions import js_error
 from perdure._cloudflare.values import relaxed_call
+from perdure._cloudflare.web.shape import is_absent
 
 
 class Channel:
@@ -151,6 +153,13 @@ class Ending:
             self._future.set_result(None)
         else:
             self._future.set_exception(self._error)
+
+
+def as_error(reason: Any) -> BaseException:
+    """Return *reason* as something that can be raised."""
+    if isinstance(reason, BaseException):
+        return reason
+    return js_error("Error", "The stream was aborted." if is_absent(reason) else str(reason))
 
 
 async def settled(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from perdure._cloudflare.exceptions import js_error
 from perdure._cloudflare.values import JsObject, Uint8Array, bytes_of, is_buffer, js_text
 from perdure._cloudflare.web.shape import WebObject, read_options
-from perdure._cloudflare.web.streams import TransformStream
+from perdure._cloudflare.web.transform_streams import TransformStream
 from perdure._web.text import utf8
 
 _LABELS: Final = {

@@ -8,8 +8,8 @@ from typing import Any
 
 from perdure._cloudflare.values import JsBytes
 from perdure._cloudflare.web.headers import HTTPMessageMapping, http_message
+from perdure._cloudflare.web.readable_streams import ReadableStream
 from perdure._cloudflare.web.request import Request as JsRequest
-from perdure._cloudflare.web.streams import ReadableStream
 from perdure._cloudflare.workers.blob import Blob, view_blob
 from perdure._cloudflare.workers.errors import as_python
 from perdure._cloudflare.workers.formdata import FormData

@@ -12,9 +12,9 @@ from perdure._cloudflare.values import is_buffer, js_name, to_py
 from perdure._cloudflare.web.blob import Blob as JsBlob
 from perdure._cloudflare.web.form_data import FormData as JsFormData
 from perdure._cloudflare.web.headers import HTTPMessageMapping, http_message, native_headers
+from perdure._cloudflare.web.readable_streams import ReadableStream
 from perdure._cloudflare.web.response import Response as JsResponse
 from perdure._cloudflare.web.shape import is_absent
-from perdure._cloudflare.web.streams import ReadableStream
 from perdure._cloudflare.web.url import URLSearchParams
 from perdure._cloudflare.workers.blob import Blob, view_blob
 from perdure._cloudflare.workers.errors import as_python

@@ -1,4 +1,4 @@
-"""ReadableStream, WritableStream and TransformStream as JavaScript shows them. (cooperative)
+"""ReadableStream and its readers as JavaScript shows them. (cooperative)
 
 What changes a stream begins at once, also when nobody awaits it. Chunks that are bytes come out as a Uint8Array
 does: `JsBytes`, which is bytes.
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from perdure._cloudflare.exceptions import js_error, js_exception
 from perdure._cloudflare.values import JsArray, JsBytes, JsObject, bytes_of, is_buffer, relaxed_call
-from perdure._cloudflare.web.channel import Channel, Ending, begin, settled
-from perdure._cloudflare.web.shape import WebObject, is_absent, read_options
+from perdure._cloudflare.web.channel import Channel, Ending, as_error, begin
+from perdure._cloudflare.web.shape import WebObject, read_options
+from perdure._cloudflare.web.writable_streams import WritableStream, WritableStreamDefaultWriter
 from perdure.web import Body
 
-READER_LOCK = "This ReadableStream is currently locked to a reader."
-WRITER_LOCK = "This WritableStream is currently locked to a writer."
-RELEASED = "This {kind} has been released."
-CLOSED = "This WritableStream has been closed."
+READER_LOCK: Final = "This ReadableStream is currently locked to a reader."
+RELEASED: Final = "This ReadableStream reader has been released."
 
 
 class ReadableStream(WebObject):
@@ -258,7 +257,7 @@ class ReadableStreamDefaultReader(WebObject):
 
     def _source(self) -> ReadableStream:
         if self._stream is None:
-            raise js_error("TypeError", RELEASED.format(kind="ReadableStream reader"))
+            raise js_error("TypeError", RELEASED)
         return self._stream
 
 
@@ -307,232 +306,6 @@ class ReadableStreamDefaultController(WebObject):
         self._channel.fail(as_error(reason))
 
 
-class WritableStream(WebObject):
-    """
-    Takes chunks, one after the other.
-
-    Args:
-        sink: where they go: `start(controller)`, `write(chunk, controller)`, `close()`, `abort(reason)`, all optional.
-    """
-
-    def __init__(self, sink: Any = None, _strategy: Any = None, **named: Any) -> None:
-        given = read_options(sink, named, "start", "write", "close", "abort")
-        self._writer: Any = None
-        self._last: asyncio.Future[Any] | None = None
-        self._failure: BaseException | None = None
-        self._closed = False
-        self._end = Ending()
-        controller = WritableStreamDefaultController(self)
-        write = given.get("write")
-        self._write: Callable[[Any], Any] = (
-            (lambda chunk: relaxed_call(write, chunk, controller)) if write else _nothing
-        )
-        self._finish: Callable[[], Any] = given.get("close") or _nothing
-        self._abort: Callable[[Any], Any] = given.get("abort") or _nothing
-        start = given.get("start")
-        started = relaxed_call(start, controller) if start else None
-        if hasattr(started, "__await__"):
-            self._then(lambda: started)
-
-    @classmethod
-    def _into(
-        cls, write: Callable[[Any], Any], close: Callable[[], Any], abort: Callable[[Any], Any]
-    ) -> WritableStream:
-        """Return a stream whose chunks go to *write*."""
-        stream = cls()
-        stream._write, stream._finish, stream._abort = write, close, abort
-        return stream
-
-    @property
-    def locked(self) -> bool:
-        return self._writer is not None
-
-    def getWriter(self) -> WritableStreamDefaultWriter:
-        if self._writer is not None:
-            raise js_error("TypeError", WRITER_LOCK)
-        self._writer = writer = WritableStreamDefaultWriter(self)
-        return writer
-
-    def close(self) -> asyncio.Future[Any]:
-        if self._closed:
-            raise js_error("TypeError", CLOSED)
-        self._closed = True
-        return self._then(self._finish, last=True)
-
-    def abort(self, reason: Any = None) -> asyncio.Future[Any]:
-        self._fail(as_error(reason))
-        return begin(settled(relaxed_call(self._abort, reason)))
-
-    def _add(self, chunk: Any) -> asyncio.Future[Any]:
-        if self._closed:
-            raise js_error("TypeError", CLOSED)
-        return self._then(lambda: self._write(chunk))
-
-    def _then(self, work: Callable[[], Any], last: bool = False) -> asyncio.Future[Any]:
-        """Do *work* when all that was asked for before is done."""
-        self._last = task = begin(self._after(self._last, work, last))
-        return task
-
-    async def _after(self, before: asyncio.Future[Any] | None, work: Callable[[], Any], last: bool) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait([before])
-        if self._failure is not None:
-            raise self._failure
-        try:
-            await settled(work())
-        except Exception as error:
-            self._fail(error)
-            raise
-        if last:
-            self._end.set()
-
-    def _fail(self, error: BaseException) -> None:
-        if self._failure is None:
-            self._failure = error
-        self._end.set(error)
-
-
-class WritableStreamDefaultWriter(WebObject):
-    """Writes to one stream, which is locked meanwhile."""
-
-    def __init__(self, stream: WritableStream) -> None:
-        self._stream: WritableStream | None = stream
-
-    @property
-    def ready(self) -> asyncio.Future[Any]:
-        """When what was written before is done."""
-        last = self._sink()._last
-        return begin(_all_done(last))
-
-    @property
-    def closed(self) -> asyncio.Future[Any]:
-        return self._sink()._end.wait()
-
-    @property
-    def desiredSize(self) -> int | None:
-        stream = self._sink()
-        if stream._failure is not None:
-            return None
-        return 1 if stream._last is None or stream._last.done() else 0
-
-    def write(self, chunk: Any = None) -> asyncio.Future[Any]:
-        return self._sink()._add(chunk)
-
-    def close(self) -> asyncio.Future[Any]:
-        return self._sink().close()
-
-    def abort(self, reason: Any = None) -> asyncio.Future[Any]:
-        return self._sink().abort(reason)
-
-    def releaseLock(self) -> None:
-        if self._stream is not None:
-            self._stream._writer = None
-            self._stream = None
-
-    def _sink(self) -> WritableStream:
-        if self._stream is None:
-            raise js_error("TypeError", RELEASED.format(kind="WritableStream writer"))
-        return self._stream
-
-
-class WritableStreamDefaultController(WebObject):
-    """How a sink says that it can take no more."""
-
-    def __init__(self, stream: WritableStream) -> None:
-        self._stream = stream
-
-    def error(self, reason: Any = None) -> None:
-        self._stream._fail(as_error(reason))
-
-
-class TransformStream(WebObject):
-    """
-    What is written to `writable` comes out of `readable`.
-
-    Args:
-        transformer: `start(controller)`, `transform(chunk, controller)`, `flush(controller)`, all optional; without
-            `transform` chunks go through as they are.
-    """
-
-    def __init__(self, transformer: Any = None, *_strategies: Any, **named: Any) -> None:
-        given = read_options(transformer, named, "start", "transform", "flush")
-        self._channel = channel = Channel()
-        self._controller = TransformStreamDefaultController(channel)
-        self._transform, self._flush = given.get("transform"), given.get("flush")
-        self._readable = view_stream(channel)
-        self._writable = WritableStream._into(self._write, self._close, self._give_up)
-        begin_with(channel, given.get("start"), self._controller)
-
-    @property
-    def readable(self) -> ReadableStream:
-        return self._readable
-
-    @property
-    def writable(self) -> WritableStream:
-        return self._writable
-
-    async def _write(self, chunk: Any) -> None:
-        await self._channel.has_room()
-        if self._transform is None:
-            self._channel.put(chunk)
-        else:
-            await self._run(self._transform, chunk)
-
-    async def _close(self) -> None:
-        if self._flush is not None:
-            await self._run(self._flush)
-        self._channel.close()
-
-    def _give_up(self, reason: Any) -> None:
-        self._channel.fail(as_error(reason))
-
-    async def _run(self, function: Callable[..., Any], *args: Any) -> None:
-        try:
-            await settled(relaxed_call(function, *args, self._controller))
-        except Exception as error:
-            self._channel.fail(error)
-            raise
-
-
-class IdentityTransformStream(TransformStream):
-    """Lets chunks through as they are."""
-
-    def __init__(self, *_options: Any) -> None:
-        super().__init__()
-
-
-class FixedLengthStream(TransformStream):
-    """Lets as many bytes through as were announced; TypeError for more or fewer."""
-
-    def __init__(self, length: Any, *_options: Any) -> None:
-        left = int(length)
-
-        def transform(chunk: Any, controller: TransformStreamDefaultController) -> None:
-            nonlocal left
-            left -= len(chunk.encode()) if isinstance(chunk, str) else len(chunk)
-            if left < 0:
-                raise js_error("TypeError", "Attempt to write too many bytes through a FixedLengthStream.")
-            controller.enqueue(chunk)
-
-        def flush(_controller: Any) -> None:
-            if left > 0:
-                raise js_error(
-                    "TypeError", "FixedLengthStream did not see all expected bytes before close()."
-                )
-
-        super().__init__({"transform": transform, "flush": flush})
-
-
-class TransformStreamDefaultController(ReadableStreamDefaultController):
-    """What a transformer puts its chunks into."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    def terminate(self) -> None:
-        self._channel.close()
-
-
 def begin_with(channel: Channel, start: Callable[[Any], Any] | None, controller: Any) -> None:
     """Call the user's `start`, which may be a coroutine function; pulling waits for it."""
     started = relaxed_call(start, controller) if start else None
@@ -547,22 +320,6 @@ async def _watch(channel: Channel, started: Awaitable[Any]) -> None:
         channel.fail(error)
 
 
-def as_error(reason: Any) -> BaseException:
-    """Return *reason* as something that can be raised."""
-    if isinstance(reason, BaseException):
-        return reason
-    return js_error("Error", "The stream was aborted." if is_absent(reason) else str(reason))
-
-
-async def _all_done(last: asyncio.Future[Any] | None) -> None:
-    if last is not None and not last.done():
-        await asyncio.wait([last])
-
-
 async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
     for item in items:
         yield item
-
-
-def _nothing(*_arguments: Any) -> None:
-    return None
