@@ -83,6 +83,18 @@ def test_shown_headers_have_no_case_and_none_for_what_is_missing():
     assert headers.get("none", "other") == "other"
 
 
+def test_shown_headers_are_a_copy_to_be_changed_and_given_to_another_message():
+    """Setting one replaces it."""
+    first = Request("http://example.com", headers={"a": "1", "b": "2"})
+    headers = first.headers
+    headers["A"] = "3"
+    del headers["b"]
+    headers["c"] = "4"
+    headers.add_header("c", "5")
+    assert dict(Request("http://example.com", headers=headers).headers) == {"a": "3", "c": "4, 5"}
+    assert dict(first.headers) == {"a": "1", "b": "2"}
+
+
 def test_other_headers_are_a_type_error():
     with pytest.raises(TypeError, match="Received unexpected type for headers argument"):
         Request("http://example.com", headers=1)

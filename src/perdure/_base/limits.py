@@ -40,6 +40,7 @@ KV_KEYS_AT_ONCE_MAX: Final = 100  # of get() with several keys
 
 # --- requests ----------------------------------------------------------------------------------------
 FORM_ENTRIES_MAX: Final = 10_000  # of one form or query
+CACHED_BYTES_MAX: Final = 64 * MIB  # of the bodies that one cache of a Cloudflare project keeps in memory
 
 # --- SQL (SQL-30, LIM-04, LIM-07) --------------------------------------------------------------------
 SQL_VALUE_BYTES_MAX: Final = 8 * MIB + 32  # documented 2 MB; workerd takes values of 8 MiB and a little

@@ -37,6 +37,7 @@ _HOMES: Final = {
     "websocket_view": "WebSocketPair WebSocketRequestResponsePair",
     "web.abort": "AbortController AbortSignal",
     "web.blob": "Blob File",
+    "web.cache": "Cache CacheStorage caches",
     "web.encoding": "CompressionStream DecompressionStream TextDecoder TextDecoderStream TextEncoder TextEncoderStream",
     "web.events": "CloseEvent CustomEvent ErrorEvent Event EventTarget MessageEvent",
     "web.form_data": "FormData",

@@ -12,7 +12,27 @@ from perdure.web import Headers as NativeHeaders
 
 
 class HTTPMessageMapping(HTTPMessage, Mapping):  # type: ignore[type-arg, misc]
-    """The headers of a `workers.Request` or `Response`: names without case; a missing one is None, not a KeyError."""
+    """
+    The headers of a `workers.Request` or `Response`: names without case; a missing one is None, not a KeyError.
+
+    Setting one replaces it, as projects mean it that change some headers of a response and give them to another one.
+    """
+
+    def __setitem__(self, name: str, value: str) -> None:
+        del self[name]
+        self._add(name, value)
+
+    def add_header(self, _name: str, _value: Any, **_params: Any) -> None:
+        """Add a value to *_name* and keep those it has."""
+        kept = self.get_all(_name, [])
+        super().add_header(_name, _value, **_params)
+        added = self[_name]
+        del self[_name]
+        for value in (*kept, added):
+            self._add(_name, value)
+
+    def _add(self, name: str, value: str) -> None:
+        super().__setitem__(name, value)
 
 
 class Headers(WebObject):
@@ -121,5 +141,5 @@ def http_message(native: NativeHeaders) -> HTTPMessageMapping:
     """Return a copy of *native* in the shape that the Python SDK gives to users."""
     message = HTTPMessageMapping()
     for name, value in combined(native):
-        message[name] = value
+        message._add(name, value)
     return message
