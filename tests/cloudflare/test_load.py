@@ -113,6 +113,26 @@ async def test_functions_were_workers_once(made, date, flags, warned):
     assert [found.code for found in app.problems] == (["app/global-handlers"] if warned else [])
 
 
+@pytest.mark.members("workers.handler")
+@pytest.mark.parametrize(
+    ("decorator", "expression", "seen"),
+    [("", "(await request.json()).name", "ann"), ("@handler\n", '(await request.json())["name"]', "ann")],
+)
+async def test_an_old_function_gets_javascripts_request_unless_it_is_marked(
+    made, decorator, expression, seen
+):
+    """`@handler` makes the request one of the SDK's."""
+    folder = made(
+        "from workers import Response, Request, handler\n"
+        f"{decorator}async def on_fetch(request):\n"
+        f"    return Response(f'{{isinstance(request, Request)}} {{{expression}}}')\n",
+        compatibility_date="2025-01-01",
+    )
+    async with testing.runtime(config=folder) as app:
+        response = await app.fetch("/", json={"name": "ann"})
+        assert await response.text() == f"{bool(decorator)} {seen}"
+
+
 async def test_a_class_comes_before_functions(made):
     """With `Default` there, `on_fetch` is a function like any other."""
     folder = made(

@@ -11,7 +11,7 @@ from typing import Any, Final
 from perdure._cloudflare import bridge, compat_flags, env_view, hooks
 from perdure._cloudflare.adapter import ObjectAdapter, WorkerAdapter, adapt
 from perdure._cloudflare.mentions import mentions
-from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
+from perdure._cloudflare.workers.entrypoints import HANDLER_MARK, DurableObject, WorkerEntrypoint
 from perdure._config.app import LoadedApp, load_app
 from perdure._config.load import shown
 from perdure._config.names import WORKER_NAME
@@ -87,4 +87,10 @@ def _take_global_handlers(project: Project, module: types.ModuleType) -> list[Pr
 
 
 def _method(function: Any) -> Any:
-    return lambda self, event: call_with(function, event, self.env, self.ctx)
+    is_marked = HANDLER_MARK in getattr(function, "__dict__", {})
+
+    def method(self: Any, event: Any) -> Any:
+        shown = event if is_marked else getattr(event, "js_object", event)
+        return call_with(function, shown, self.env, self.ctx)
+
+    return method

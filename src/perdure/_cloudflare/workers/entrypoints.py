@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from perdure._cloudflare.context_view import StateView
 from perdure._engine.turn import Aborted
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+HANDLER_MARK: Final = "__perdure_handler__"
 
 DurableObjectAbort = Aborted
 """What `ctx.abort()` raises: no `Exception`."""
@@ -37,5 +39,6 @@ class WorkflowEntrypoint(_Entrypoint):
 
 
 def handler(function: F) -> F:
-    """Mark a handler outside of a class, such as `on_fetch`; it gets the values of this SDK either way."""
+    """Mark a handler outside of a class, such as `on_fetch`: it gets a `workers.Request`, others JavaScript's."""
+    function.__dict__[HANDLER_MARK] = True
     return function
