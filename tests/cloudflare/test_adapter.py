@@ -265,6 +265,24 @@ async def test_wait_until_without_ctx_belongs_to_the_event():
         wait_until(asyncio.get_running_loop().create_future())
 
 
+async def test_an_error_that_passes_through_shows_the_way_it_came():
+    """The traceback of an error of another object has the project's own lines."""
+
+    class Inner(DurableObject):
+        async def fail(self):
+            raise RuntimeError("told")
+
+    class Default(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await self.env.INNER.getByName("a").fail()  # this very line
+
+    async with inside(Inner, Default) as app:
+        with pytest.raises(RuntimeError, match="told") as caught:
+            await app.fetch("/")
+    assert any("this very line" in str(entry.statement) for entry in caught.traceback)
+    assert not isinstance(caught.value, JsException)
+
+
 async def test_an_adapter_has_the_name_of_its_class():
     """In logs, errors and the data folder a class is called what the project calls it."""
 

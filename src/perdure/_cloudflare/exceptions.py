@@ -110,7 +110,7 @@ def js_exception(error: BaseException, name: str | None = None) -> BaseException
 def python_exception(error: BaseException) -> BaseException:
     """Return the error that a hybrid was made of, else *error* itself: it is about to leave Python code."""
     original: BaseException = getattr(error, "__dict__", {}).get("_original", error)
-    return original
+    return original.with_traceback(error.__traceback__)  # with the code that the hybrid has come through
 
 
 def _name_of(error: Exception) -> str:
