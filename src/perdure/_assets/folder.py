@@ -44,14 +44,14 @@ class _Rules(Generic[T]):
     """What a file of rules says, read again when it has changed."""
 
     def __init__(self, path: pathlib.Path, read: Callable[[str], T]) -> None:
-        self._path = path
+        self._path = str(path)
         self._read = read
         self._seen: tuple[int, int] | None = None
         self._rules = read("")
 
     def now(self) -> T:
         try:
-            facts = self._path.stat()
+            facts = os.stat(self._path)  # noqa: PTH116 - each request asks
             seen = (facts.st_mtime_ns, facts.st_size)
             text = None if seen == self._seen else self._text(facts)
         except OSError:  # there is none
@@ -64,7 +64,7 @@ class _Rules(Generic[T]):
     def _text(self, facts: os.stat_result) -> str:
         if not stat.S_ISREG(facts.st_mode):
             return ""
-        with self._path.open("rb") as file:
+        with open(self._path, "rb") as file:
             return file.read(RULES_BYTES_MAX).decode("utf-8", "replace")
 
 
@@ -73,6 +73,7 @@ class AssetFolder:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self._root = pathlib.Path(directory).resolve()
+        self._text = str(self._root)
         self._ignored = _Rules(self._root / IGNORE_FILE, ignored)
         self._redirects = _Rules(self._root / "_redirects", lambda text: parse_redirects(text)[0])
         self._headers = _Rules(self._root / "_headers", lambda text: parse_headers(text)[0])
@@ -89,23 +90,19 @@ class AssetFolder:
         """Return the file at exactly this path, which is decoded."""
         if path.endswith("/") or "//" in path or "\0" in path or "\\" in path:
             return None
-        relative = path.removeprefix("/")
-        full = self._root / relative
         try:
-            facts = full.stat()  # first, as it is cheap: most paths of an application are no files
-            real = full.resolve(strict=True)
+            # First, and not by way of a Path, as it is cheap: most paths of an application are no files.
+            facts = os.stat(f"{self._text}{path}")  # noqa: PTH116
+            real = pathlib.Path(f"{self._text}{path}").resolve(strict=True)
         except (OSError, RuntimeError, ValueError):  # absent, unreadable, a loop of links, too long, no text
             return None
         if not real.is_relative_to(self._root) or not stat.S_ISREG(facts.st_mode):
             return None
         is_ignored = self._ignored.now()
         # What a link in the folder leads to is as secret under its other name.
-        if is_ignored(relative) or is_ignored(real.relative_to(self._root).as_posix()):
+        if is_ignored(path.removeprefix("/")) or is_ignored(real.relative_to(self._root).as_posix()):
             return None
         return Asset(real, facts.st_size, facts.st_mtime_ns)
-
-    def exists(self, path: str) -> bool:
-        return self.find(path) is not None
 
 
 async def contents(asset: Asset) -> Any:

@@ -41,16 +41,16 @@ class Leads:
 
 def find(path: str, exists: Exists, handling: HtmlHandling) -> Found | Leads | None:
     """Return what is at *path*, which is decoded and has no `//`."""
-    served = _served(path, exists, handling)
-    if served is not None:
-        return Found(served)
-    for file in _meant(path, handling):
-        if exists(file):
-            own = _own(file, handling)
-            if _served(own, exists, handling) == file:
-                return Leads(own)
-            if file == path:
-                return Found(path)  # another one has its own path
+    there = [file for file in _meant(path, handling) if exists(file)]
+    for file in there:
+        if _own(file, handling) == path:
+            return Found(file)
+    for file in there:
+        own = _own(file, handling)
+        if _served(own, exists, handling) == file:
+            return Leads(own)
+        if file == path:
+            return Found(path)  # another one has its own path
     return None
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from perdure._assets import pages
 from perdure._assets.folder import Asset, AssetFolder, contents
-from perdure._assets.pages import Found, Leads
+from perdure._assets.pages import Leads
 from perdure._assets.rules import headers_for, redirected
 from perdure._assets.settings import Assets
 from perdure._assets.types import content_type
@@ -72,8 +72,20 @@ class Site:
         found = self._find(request, whatever=True)
         return Response(None, status=404) if found is None else await self._respond(request, found)
 
-    def _find(self, request: Request, *, whatever: bool) -> Found | Leads | None:
-        """Return what is at the request's path; with *whatever* also what answers in the place of nothing."""
+    def _find(self, request: Request, *, whatever: bool) -> tuple[Asset, int] | Leads | None:
+        """
+        Return what is at the request's path: a file and the status it is sent with, or where the path leads.
+
+        With *whatever* also what answers in the place of nothing.
+        """
+        seen: dict[str, Asset] = {}
+
+        def exists(path: str) -> bool:
+            asset = self._folder.find(path)
+            if asset is not None:
+                seen[path] = asset
+            return asset is not None
+
         url = urlsplit(request.url)
         path = url.path
         rule = redirected(path, url.netloc, self._folder.redirects)
@@ -82,12 +94,14 @@ class Site:
             if status != 200:
                 return Leads(path, status)
         path = _decoded(path.partition("?")[0])
-        found = pages.find(path, self._folder.exists, self._settings.html_handling)
+        found = pages.find(path, exists, self._settings.html_handling)
         if found is None and whatever:
-            found = pages.find_instead(path, self._folder.exists, self._settings.not_found_handling)
-        return Leads(quote(found.path, safe=_SAFE)) if isinstance(found, Leads) else found
+            found = pages.find_instead(path, exists, self._settings.not_found_handling)
+        if isinstance(found, Leads):
+            return Leads(quote(found.path, safe=_SAFE))
+        return None if found is None else (seen[found.file], found.status)
 
-    async def _respond(self, request: Request, found: Found | Leads) -> Response:
+    async def _respond(self, request: Request, found: tuple[Asset, int] | Leads) -> Response:
         url = urlsplit(request.url)
         if isinstance(found, Leads):
             where, mark, fragment = found.path.partition("#")
@@ -97,10 +111,7 @@ class Site:
         elif request.method not in ("GET", "HEAD"):
             return Response(NOT_ALLOWED, status=405, headers={"allow": "GET, HEAD"})
         else:
-            asset = self._folder.find(found.file)
-            if asset is None:  # it went meanwhile
-                return Response(None, status=404)
-            response = await _file(asset, request, found.status)
+            response = await _file(found[0], request, found[1])
         add, remove = headers_for(url.path, url.netloc, self._folder.headers)
         for name in remove:
             response.headers.delete(name)
