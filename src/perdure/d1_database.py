@@ -88,7 +88,7 @@ class D1PreparedStatement:
 
     async def all(self) -> D1Result:
         """Run the statement; return its rows, and what is told of the run."""
-        return _result(await self._run(is_metered=True))
+        return _result(await self._run(with_meta=True))
 
     async def run(self) -> D1Result:
         """Run the statement, the same as `all`."""
@@ -101,7 +101,7 @@ class D1PreparedStatement:
         Raises:
             D1Error: the row has no such column (`D1_COLUMN_NOTFOUND`), or what SQLite said.
         """
-        answer = await self._run(is_metered=False)
+        answer = await self._run(with_meta=False)
         if not answer.rows:
             return None
         row = Row(zip(answer.columns, answer.rows[0], strict=True))
@@ -118,11 +118,11 @@ class D1PreparedStatement:
         Args:
             column_names: begin with a tuple of the columns' names.
         """
-        answer = await self._run(is_metered=False)
+        answer = await self._run(with_meta=False)
         return [tuple(answer.columns), *answer.rows] if column_names else answer.rows
 
-    async def _run(self, *, is_metered: bool) -> Answer:
-        return await self._database._query(self._query, self._bindings, is_metered)
+    async def _run(self, *, with_meta: bool) -> Answer:
+        return await self._database._query(self._query, self._bindings, with_meta)
 
     def __repr__(self) -> str:
         return f"<D1PreparedStatement {self._query!r}>"  # no values: they may be secrets
@@ -163,8 +163,8 @@ class _Database:
         self._saw(answers[-1])
         return [_result(answer) for answer in answers]
 
-    async def _query(self, query: str, bindings: tuple[Any, ...], is_metered: bool) -> Answer:
-        answer: Answer = _checked(await self._keeper().query(query, bindings, is_metered))
+    async def _query(self, query: str, bindings: tuple[Any, ...], with_meta: bool) -> Answer:
+        answer: Answer = _checked(await self._keeper().query(query, bindings, with_meta))
         self._saw(answer)
         return answer
 
@@ -249,6 +249,7 @@ def _error(error: SqlError, before: str) -> D1Error:
 
 
 def _result(answer: Answer) -> D1Result:
+    assert answer.meta is not None, "it was asked for"
     return D1Result([Row(zip(answer.columns, row, strict=True)) for row in answer.rows], answer.meta)
 
 

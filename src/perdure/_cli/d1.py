@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from perdure._admin.operations import Script
 from perdure._cli import exits, prepare, reach
-from perdure._cli.console import has_colour
 from perdure._cli.options import RunOptions
-from perdure._cli.output import counted, json_text, paint
-from perdure._cli.table import aligned, as_objects
+from perdure._cli.output import counted, json_text
+from perdure._cli.sql import print_table
+from perdure._cli.table import as_objects
 from perdure._config.load import shown
 from perdure._config.problem import did_you_mean, listed, refused
 from perdure._config.project import D1Resource, Project
@@ -124,18 +124,8 @@ def _execute(options: RunOptions, database: D1Resource, text: str, *, as_json: b
         return exits.OK
     for one in results:
         if one["columns"]:
-            _print_rows(one["columns"], one["rows"])
+            print_table(one["columns"], one["rows"])
     changes = sum(one["meta"]["changes"] for one in results)
     if changes or not any(one["columns"] for one in results):
         print(f"{counted(len(results), 'statement')} run, {counted(changes, 'row')} changed")
     return exits.OK
-
-
-def _print_rows(columns: list[str], rows: list[list[Any]]) -> None:
-    is_terminal = sys.stdout.isatty()
-    head, *lines = aligned(columns, rows, **({} if is_terminal else {"width_max": None}))
-    print(paint(head, "bold", colour=has_colour(sys.stdout)))
-    for line in lines:
-        print(line)
-    if is_terminal:
-        print(paint(counted(len(rows), "row"), "dim", colour=has_colour(sys.stdout)))

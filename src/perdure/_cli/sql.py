@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 from perdure._admin.operations import Answer, Sql
@@ -43,15 +44,20 @@ def _show(answer: Answer, form: str) -> None:
     elif form == "csv":
         sys.stdout.write(as_csv(columns, rows) if columns else "")
     elif columns:
-        is_terminal = sys.stdout.isatty()
-        head, *lines = aligned(columns, rows, **({} if is_terminal else {"width_max": None}))
-        print(paint(head, "bold", colour=has_colour(sys.stdout)))
-        for line in lines:
-            print(line)
-        if is_terminal:
-            print(paint(counted(len(rows), "row"), "dim", colour=has_colour(sys.stdout)))
+        print_table(columns, rows)
     else:
         print(f"{counted(answer['changes'], 'row')} changed")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows for people; on a terminal not wider than need be, and counted."""
+    is_terminal = sys.stdout.isatty()
+    head, *lines = aligned(columns, rows, **({} if is_terminal else {"width_max": None}))
+    print(paint(head, "bold", colour=has_colour(sys.stdout)))
+    for line in lines:
+        print(line)
+    if is_terminal:
+        print(paint(counted(len(rows), "row"), "dim", colour=has_colour(sys.stdout)))
 
 
 def _prompt(options: RunOptions, given: dict[str, Any], form: str) -> int:

@@ -54,8 +54,9 @@ class Answer(NamedTuple):
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
-    meta: D1Meta
     bookmark: str
+    meta: D1Meta | None
+    """None where nobody asked for it: it costs about another run of the query."""
 
 
 class D1Keeper(DurableObject[Any]):
@@ -65,22 +66,23 @@ class D1Keeper(DurableObject[Any]):
     What SQLite says of a statement is returned and not raised: it is an answer, and no failure of this object.
     """
 
-    def query(self, text: str, bindings: Sequence[Any], is_metered: bool) -> Answer | SqlError:
+    # What is not annotated is neither looked at nor converted on its way.
+    def query(self, text: str, bindings: Any, with_meta: bool) -> Any:
         """
-        Run one statement.
+        Run one statement; return an `Answer`, or what SQLite said.
 
         Args:
             text: of the statement. If there are several, the last one has the bindings and gives the answer.
             bindings: values that SQLite takes.
-            is_metered: tell how many rows were read and written, which costs about another run of the query.
+            with_meta: tell of the run.
         """
         try:
-            return self._query(text, bindings, is_metered)
+            return self._query(text, bindings, with_meta)
         except SqlError as error:
             return error
 
-    def batch(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Answer] | SqlError:
-        """Run statements with their bindings as one transaction: all of them happen, or none."""
+    def batch(self, statements: Any) -> Any:
+        """Run pairs of a statement and its bindings as one transaction; return a list of `Answer`s, or what SQLite said."""
         try:
             with self.ctx.storage.transaction_sync():
                 return [self._query(text, bindings, True) for text, bindings in statements]
@@ -100,7 +102,9 @@ class D1Keeper(DurableObject[Any]):
             with self.ctx.storage.transaction_sync():
                 for index, line in enumerate(lines):  # noqa: B007  (it is the error's)
                     if not is_blank(line):
-                        took_ms.append(self._query(line, (), False).meta.duration)
+                        begun_s = self._now_s()
+                        self._query(line, (), False)
+                        took_ms.append((self._now_s() - begun_s) * 1000)
         except SqlError as error:
             return [], (index, error)
         return (took_ms, None) if took_ms else ([], (0, SqlError(NO_STATEMENTS)))
@@ -123,38 +127,41 @@ class D1Keeper(DurableObject[Any]):
             return [], (statement, error)
         return answers, None
 
-    def _query(self, text: str, bindings: Sequence[Any], is_metered: bool) -> Answer:
+    def _query(self, text: str, bindings: Sequence[Any], with_meta: bool) -> Answer:
         *others, last = _statements(text)
         if not others:
-            return self._run((), last, bindings, is_metered)
+            return self._run((), last, bindings, with_meta)
         with self.ctx.storage.transaction_sync():
-            return self._run(others, last, bindings, is_metered)
+            return self._run(others, last, bindings, with_meta)
 
-    def _run(
-        self, others: Sequence[str], statement: str, bindings: Sequence[Any], is_metered: bool
-    ) -> Answer:
-        live, sql = self.ctx._live, self.ctx.storage.sql
-        store, clock = live.store(), live.host.clock
+    def _run(self, others: Sequence[str], statement: str, bindings: Sequence[Any], with_meta: bool) -> Answer:
+        sql, store = self.ctx.storage.sql, self.ctx._live.store()
         database = store.database or store.open()
-        begun_s, size, changes = clock.monotonic_s(), database.size_bytes(), database.total_changes()
+        if with_meta:
+            begun_s, size, changes = self._now_s(), database.size_bytes(), database.total_changes()
         for other in others:
             sql.exec(other).to_list()
         cursor = sql.exec(statement, *bindings)
         rows = cursor.raw().to_list()
-        took_ms = (clock.monotonic_s() - begun_s) * 1000
-        changes = database.total_changes() - changes
-        size_after = database.size_bytes()
-        meta = D1Meta(
-            served_by=SERVED_BY,
-            duration=took_ms,
-            changes=changes,
-            last_row_id=sql.exec("SELECT last_insert_rowid() AS id").one()["id"],
-            changed_db=changes != 0 or size_after != size,
-            size_after=size_after,
-            rows_read=cursor.rows_read if is_metered else 0,
-            rows_written=cursor.rows_written if is_metered else 0,
-        )
-        return Answer(cursor.column_names, rows, meta, f"{store.number + store.in_turn:016x}")
+        meta = None
+        if with_meta:
+            took_ms = (self._now_s() - begun_s) * 1000
+            changes = database.total_changes() - changes
+            size_after = database.size_bytes()
+            meta = D1Meta(
+                served_by=SERVED_BY,
+                duration=took_ms,
+                changes=changes,
+                last_row_id=sql.exec("SELECT last_insert_rowid() AS id").one()["id"],
+                changed_db=changes != 0 or size_after != size,
+                size_after=size_after,
+                rows_read=cursor.rows_read,
+                rows_written=cursor.rows_written,
+            )
+        return Answer(cursor.column_names, rows, f"{store.number + store.in_turn:016x}", meta)
+
+    def _now_s(self) -> float:
+        return self.ctx._live.host.clock.monotonic_s()
 
 
 def _statements(text: str) -> list[str]:
