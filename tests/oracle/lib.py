@@ -59,6 +59,7 @@ def enc(value: Any, seen: tuple[Any, ...] = ()) -> Any:
         case float():
             return enc_float(value)
         case datetime():
+            value = value.replace(tzinfo=value.tzinfo or UTC)
             return {"$": "date", "v": (value - EPOCH) // timedelta(milliseconds=1)}
         case bytes() | bytearray() | memoryview():
             return {"$": "bytes", "hex": value.hex()}
@@ -95,7 +96,12 @@ def enc_float(value: float) -> Any:
 def err_info(error: BaseException) -> dict[str, Any]:
     """The facts a caller can see of an exception; flags appear only when set."""
     name = next((name for kind, name in ERROR_NAMES if isinstance(error, kind)), type(error).__name__)
-    return {"name": name, "message": str(error)} | {FLAGS[flag]: True for flag in flags_of(error)}
+    message = str(error)
+    if hasattr(
+        error, "message"
+    ):  # an error of JavaScript's: `str` names its class, and the message Python's, if there is one
+        message = error.message.removeprefix(f"{type(error).__name__}: ").removeprefix("Exception: ")
+    return {"name": name, "message": message} | {FLAGS[flag]: True for flag in flags_of(error)}
 
 
 def flags_of(error: BaseException) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,19 @@ START_S = 30.0
 STOP_S = 20.0
 
 
-def application(scenario: dict[str, Any], module: Path, folder: Path) -> Path:
+def application(
+    scenario: dict[str, Any],
+    module: Path,
+    folder: Path,
+    port: Callable[[str], str] = str,
+    flags: Sequence[str] = (),
+) -> Path:
     """Put *module*, its shared part and the configuration that *scenario* asks for into *folder*."""
     folder.mkdir()
-    shutil.copy(module, folder)
-    shutil.copy(HERE / "lib.py", folder)
+    for source in (module, HERE / "lib.py"):
+        (folder / source.name).write_text(port(source.read_text()))
     name, classes = scenario["id"], scenario["classes"]
-    settings = {"name": f"oracle-{name}", "main": module.name}
+    settings = {"name": f"oracle-{name}", "main": module.name, "compatibility_flags": list(flags)}
     if "compatibility_date" in scenario:
         settings["compatibility_date"] = scenario["compatibility_date"]
     settings |= {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,16 +23,6 @@ SERVER_ALONE: dict[tuple[str, int], str] = {
     ("169-ws-handler-errors", 27): "the same",
 }
 """Steps that only a real server can answer as workerd does, and why."""
-
-
-@pytest.fixture
-def modules() -> Iterator[None]:
-    """Forget what a scenario imports: each has a module `lib` of its own."""
-    path, known = list(sys.path), set(sys.modules)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
 
 
 @pytest.mark.usefixtures("modules")

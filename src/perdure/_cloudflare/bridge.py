@@ -68,6 +68,15 @@ def run(function: Callable[..., Any], *args: Any) -> Coroutine[Any, Any, Any]:
     return coro if _greenlet is None else _run(coro)
 
 
+def begin(function: Callable[..., Any], *args: Any) -> Any:
+    """
+    Call *function*, plain or async, and return what it returns: what a plain one raises, it raises here.
+
+    While the bridge is on a coroutine is returned in any case, and the call begins with its first step.
+    """
+    return function(*args) if _greenlet is None else run(function, *args)
+
+
 def can_run_sync() -> bool:
     """Tell whether `run_sync` can wait here."""
     return _greenlet is not None and isinstance(_greenlet.getcurrent(), _stack_class)

@@ -6,8 +6,10 @@ On Cloudflare whatever fails beyond Python is a `JsException`, also what Python 
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 import types
+from collections.abc import Iterator
 from typing import Any, Final
 
 from perdure import errors
@@ -25,7 +27,18 @@ _PYTHON_CLASSES: Final[dict[str, type[Exception]]] = {
 }
 """What an error of JavaScript resembles."""
 
-_SHOWN: Final = ("name", "message", "stack", "constructor", "__str__", "__repr__", "toString", "_shown")
+_OWN: Final = "_is_the_projects_own"
+_SHOWN: Final = (
+    "name",
+    "message",
+    "stack",
+    "constructor",
+    "__str__",
+    "__repr__",
+    "toString",
+    "_shown",
+    "durableObjectReset",
+)
 """What a hybrid has from JsException, whatever the other class makes of the names."""
 
 _hybrids: Final[dict[type[Exception], type[Exception] | None]] = {}
@@ -37,13 +50,17 @@ class JsException(Exception, JsProxy):
     An error of JavaScript, or of the other side of a call.
 
     Attributes:
-        remote, retryable, overloaded: Cloudflare's flags of what failed in a call.
+        remote, retryable, overloaded, durableObjectReset: Cloudflare's flags of what failed in a call.
     """
 
     remote: bool = False
     retryable: bool = False
     overloaded: bool = False
     cause: Any = None
+
+    @property
+    def durableObjectReset(self) -> bool:
+        return bool(getattr(self, "durable_object_reset", False))
 
     def __init__(self, message: str = "", name: str = "Error", stack: str = "") -> None:
         super().__init__(message)
@@ -91,7 +108,7 @@ def js_exception(error: BaseException, name: str | None = None) -> BaseException
 
     What is no `Exception` (an aborted object, a cancelled task) stays what it is.
     """
-    if not isinstance(error, Exception) or isinstance(error, JsException):
+    if not isinstance(error, Exception) or isinstance(error, JsException) or error.__dict__.pop(_OWN, False):
         return error
     cls = _hybrid_of(type(error))
     name = name or _name_of(error)
@@ -105,6 +122,16 @@ def js_exception(error: BaseException, name: str | None = None) -> BaseException
     new.__dict__["_shown"] = {"name": name, "message": text, "stack": f"{name}: {trace}"}
     new.__dict__["_original"] = error
     return new.with_traceback(error.__traceback__)
+
+
+@contextlib.contextmanager
+def the_projects_own() -> Iterator[None]:
+    """Run code of the project's that a call of its own runs, as `transactionSync(f)` does: what it raises comes out as it is."""
+    try:
+        yield
+    except Exception as error:
+        error.__dict__[_OWN] = True
+        raise
 
 
 def python_exception(error: BaseException) -> BaseException:

@@ -20,6 +20,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Final
 
+from perdure._cloudflare import bridge
+
 HOMES: Final = {
     "workers": "perdure._cloudflare.workers",
     "asgi": "perdure._cloudflare.workers.asgi",
@@ -123,6 +125,7 @@ def uninstall() -> None:
     global _installed
     if _installed is None:
         return
+    bridge.turn_off()
     sys.meta_path.remove(_installed)
     _installed = None
     for name in [name for name in sys.modules if home_of(name) is not None]:

@@ -29,7 +29,7 @@ _SPOKEN: Final = {
     for name in """
     acceptWebSocket blockConcurrencyWhile deleteAlarm deleteAll deserializeAttachment getAlarm getByName
     getHibernatableWebSocketEventTimeout getTags getWebSocketAutoResponse getWebSocketAutoResponseTimestamp
-    getWebSockets idFromName idFromString newUniqueId serializeAttachment setAlarm
+    getWebSockets idFromName idFromString newUniqueId routingMode serializeAttachment setAlarm
     setHibernatableWebSocketEventTimeout setWebSocketAutoResponse startAfter toArray transactionSync waitUntil
     """.split()
 }

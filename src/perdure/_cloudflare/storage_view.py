@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from perdure._cloudflare import bridge
 from perdure._cloudflare.convert import python_from_rpc, python_to_rpc
-from perdure._cloudflare.exceptions import js_error
+from perdure._cloudflare.exceptions import js_error, the_projects_own
 from perdure._cloudflare.sql_view import SqlView
 from perdure._cloudflare.values import JsDate, JsIterator
 from perdure._cloudflare.views import View, as_it_is, call, methods
@@ -37,7 +37,10 @@ class KeyValueView(View):
     def put(self, key: Any, *args: Any, **options: Any) -> Any:
         """Write `put(key, value, options)`, or all pairs of `put(entries, options)`."""
         member = self._members["put"]
-        given, named = member.split((key, *args), options, 1 if isinstance(key, Mapping) else 2)
+        is_entries = isinstance(key, Mapping) and (
+            not args or args[0] is None or isinstance(args[0], Mapping)
+        )
+        given, named = member.split((key, *args), options, 1 if is_entries else 2)
         return call(lambda: self._native.put(*map(python_to_rpc, given), **named))
 
     def getAlarm(self, *args: Any, **options: Any) -> Any:
@@ -78,13 +81,22 @@ class StorageView(KeyValueView):
             return call(lambda: self._native.transaction(closure))
 
         async def run(txn: Any) -> Any:
-            return python_to_rpc(await bridge.run(call_with, closure, TransactionView(txn)))
+            with the_projects_own():
+                result = await bridge.run(call_with, closure, TransactionView(txn))
+            return python_to_rpc(result)
 
         return call(lambda: self._native.transaction(run))
 
     def transactionSync(self, callback: Any) -> Any:
         """Run *callback* as a savepoint: an exception undoes what it wrote."""
-        run = (lambda: python_to_rpc(callback())) if callable(callback) else callback
+        if not callable(callback):
+            return call(lambda: self._native.transaction_sync(callback))
+
+        def run() -> Any:
+            with the_projects_own():
+                result = callback()
+            return python_to_rpc(result)
+
         return call(lambda: self._native.transaction_sync(run))
 
 

@@ -100,7 +100,7 @@ class _Listener:
 
     def __call__(self, event: Any) -> Any:
         function = getattr(self._function, "handleEvent", self._function)
-        return bridge.run(call_with, function, event_object(event, self._view))
+        return bridge.begin(call_with, function, event_object(event, self._view))
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other._function == self._function

@@ -411,6 +411,13 @@ def _import_hint(error: BaseException, main: pathlib.Path) -> str | None:
 
 
 def _import_help(error: BaseException, main: pathlib.Path, root: pathlib.Path) -> str | None:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.split(".")[0]
+        if top in {"js", "pyodide", "workers", "asgi"}:
+            return (
+                f'"{top}" is a module of Cloudflare\'s Python Workers: a project that is written for them has '
+                '"compatibility_flags": ["python_workers"] in its configuration'
+            )
     if isinstance(error, SystemExit):
         return 'the module ends the program when it is imported; put that under `if __name__ == "__main__":`'
     return import_help(error, main, root)

@@ -28,8 +28,6 @@ SUPPLIED: Final = frozenset(
     {"perdure", "pyodide-py", "pywrangler", "webtypy", "workers-py", "workers-runtime-sdk"}
 )
 """Distributions whose modules come from perdure, or that are only for tools."""
-CLOUDFLARES: Final = frozenset({"asgi", "js", "pyodide", "workers"})
-"""Modules that projects for Cloudflare's Python Workers have."""
 ONLY_IN_PYODIDE: Final = frozenset(
     {"_pyodide", "_pyodide_core", "micropip", "piplite", "pyodide_http", "pyodide_js"}
 )
@@ -49,8 +47,6 @@ DISTRIBUTIONS: Final = {
     "yaml": "pyyaml",
 }
 """Modules whose distribution has another name."""
-NOT_NEEDED: Final = SUPPLIED | {name.replace("_", "-") for name in ONLY_IN_PYODIDE}
-"""Distributions that nothing is gained by here."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _EXTRAS: Final = re.compile(r"\[[^\]]*\]")
@@ -83,7 +79,7 @@ def missing(root: pathlib.Path) -> list[str]:
     return [
         text
         for text in dict.fromkeys(declared(root))
-        if ";" not in text and _normal(text) not in NOT_NEEDED and not _is_installed(_normal(text))
+        if ";" not in text and _normal(text) not in SUPPLIED and not _is_installed(_normal(text))
     ]
 
 
@@ -124,14 +120,7 @@ def import_help(error: BaseException, main: pathlib.Path, root: pathlib.Path) ->
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return None
     top = error.name.partition(".")[0]
-    if error.name in CLOUDFLARES:
-        return (
-            f'"{top}" is a module of Cloudflare\'s Python Workers: a project that is written for them has '
-            '"compatibility_flags": ["python_workers"] in its configuration'
-        )
-    if top in CLOUDFLARES - {"pyodide"}:
-        return f'there is no "{error.name}" in "{top}" here'
-    if top in ONLY_IN_PYODIDE or top == "pyodide":
+    if top in ONLY_IN_PYODIDE or error.name.startswith("pyodide."):
         return f'"{error.name}" is for Pyodide only, and this is CPython: packages come from the environment of {sys.executable}'
     return f'{install_command([_requirement_of(top, root)])}, or put "{top}.py" beside {main.name}'
 

@@ -42,7 +42,7 @@ def test_what_is_wrong_there_is_nothing_to_fail_for(project, text):
 
 def test_missing_are_those_that_are_not_installed_here(project):
     root = project(
-        pyproject_toml='[project]\ndependencies = ["Click", "no_such.package[x]>=1", "workers-py", "pyodide-http", '
+        pyproject_toml='[project]\ndependencies = ["Click", "no_such.package[x]>=1", "workers-py", '
         "\"also-not-there; sys_platform == 'emscripten'\"]\n"
     )
     assert missing(root) == ["no_such.package[x]>=1"]
@@ -81,12 +81,6 @@ def test_what_is_for_pyodide_only_is_said_to_be(project, module):
     root = project(pyproject_toml="")
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)
     assert f'"{module}" is for Pyodide only' in import_help(error, root / "entry.py", root)
-
-
-def test_a_module_that_cloudflares_have_not_is_no_package(project):
-    root = project(pyproject_toml="")
-    error = ModuleNotFoundError("No module named 'workers.nothing'", name="workers.nothing")
-    assert import_help(error, root / "entry.py", root) == 'there is no "workers.nothing" in "workers" here'
 
 
 def test_a_package_that_is_built_for_webassembly_is_named(project, monkeypatch):

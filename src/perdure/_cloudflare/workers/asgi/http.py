@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
 from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
-from perdure._cloudflare.workers.asgi.running import until_answered
 from perdure._web.headers import from_wire
 from perdure._web.response import NULL_BODY_STATUSES
 from perdure.web import BodyError, Request, Response
@@ -27,6 +26,10 @@ GONE: Final = "The client has gone: nobody receives the response any more."
 NO_RESPONSE: Final = "The ASGI application did not generate a response."
 INCOMPLETE: Final = "The ASGI application ended before its response was complete."
 CUT_OFF: Final = "The ASGI application failed while it sent its response."
+
+
+_running: set[asyncio.Task[None]] = set()
+"""Applications at work: a loop holds its tasks by weak references."""
 
 
 async def serve(
@@ -45,7 +48,14 @@ async def serve(
         Exception: what the application raised before its response began.
     """
     exchange = Exchange(request)
-    response, task = await until_answered(exchange.run(app, scope), exchange.response)
+    task = asyncio.create_task(exchange.run(app, scope))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    try:
+        response = await exchange.response
+    except BaseException:
+        task.cancel()  # nobody waits for it any more
+        raise
     context = contextvars.copy_context()
 
     def complete() -> None:
@@ -81,18 +91,20 @@ class Exchange:
             if not self._is_over.is_set():
                 raise RuntimeError(INCOMPLETE if self.response.done() else NO_RESPONSE)
         except Exception as error:
-            if not is_about_gone_client(error) and (self._is_over.is_set() or self.response.done()):
-                logger.error("The ASGI application failed after its response had begun", exc_info=error)
-            self._end(error)
+            self._failed(error)
         except BaseException:
-            self._end(ConnectionError(CUT_OFF))
+            self._failed(ConnectionError(CUT_OFF))
             raise
 
-    def _end(self, error: Exception) -> None:
-        """Tell who waits for more than there is."""
-        if not self.response.done():
+    def _failed(self, error: Exception) -> None:
+        if self._is_over.is_set():  # only the log can be told
+            if not is_about_gone_client(error):
+                logger.error("The ASGI application failed after its response", exc_info=error)
+        elif not self.response.done():
             self.response.set_exception(error)
-        elif self.pieces is not None and not self._is_over.is_set():
+        else:
+            assert self.pieces is not None, "a response without a stream is complete when it is there"
+            logger.error(CUT_OFF, exc_info=error)
             # No end like others: what the client has is not all of it, and it must be able to tell.
             self.pieces.end(ConnectionError(CUT_OFF))
         self._is_over.set()
@@ -120,8 +132,6 @@ class Exchange:
             self._status = message["status"]
             self._headers = message.get("headers") or []
         elif kind == "http.response.body":
-            if self.pieces is None and self.response.done() and not self.response.cancelled():
-                return  # after the end, or of a status that has no body
             if self._is_over.is_set():
                 raise ClientGone(GONE)
             await self._send_body(bytes(message.get("body") or b""), is_last=not message.get("more_body"))

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
 from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
-from perdure._cloudflare.workers.asgi.running import until_answered
 from perdure._cloudflare.workers.asgi.scope import CAN_REFUSE
 from perdure._web.headers import from_wire
 from perdure.web import Response
@@ -28,6 +27,9 @@ NORMAL: Final = 1000
 ABNORMAL: Final = 1006
 INTERNAL_ERROR: Final = 1011
 
+_running: set[asyncio.Task[None]] = set()
+"""Applications at work: a loop holds its tasks by weak references."""
+
 
 async def serve(app: Callable[..., Any], scope: dict[str, Any]) -> tuple[Response, asyncio.Task[None]]:
     """
@@ -37,7 +39,14 @@ async def serve(app: Callable[..., Any], scope: dict[str, Any]) -> tuple[Respons
         Exception: what the application raised before it answered.
     """
     connection = Connection()
-    return await until_answered(connection.run(app, scope), connection.response)
+    task = asyncio.create_task(connection.run(app, scope))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    try:
+        return await connection.response, task
+    except BaseException:
+        task.cancel()  # nobody waits for it any more
+        raise
 
 
 class Connection:
