@@ -21,6 +21,7 @@ async def ask(cls, method, *args, **options):
         return await getattr(getattr(app.cf, cls.__name__.upper()).getByName("one"), method)(*args)
 
 
+@pytest.mark.members("workers.DurableObject")
 async def test_a_class_may_skip_the_base_constructor():
     """`super().__init__` is not needed; what the class is given are views all the same."""
 
@@ -57,6 +58,7 @@ async def test_mixins_and_diamonds_are_as_in_python():
     assert await ask(Diamond, "who") == ["named", "one"]
 
 
+@pytest.mark.members("DurableObjectState.blockConcurrencyWhile")
 async def test_what_init_blocks_is_done_before_the_first_call():
     """`blockConcurrencyWhile` un-awaited in `__init__`, and as a decorator."""
 
@@ -111,6 +113,7 @@ async def test_a_constructor_that_fails_is_told_to_the_caller():
     assert isinstance(caught.value, LookupError)
 
 
+@pytest.mark.members("DurableObjectState.abort")
 async def test_abort_is_not_swallowed():
     """`except Exception` does not see it; the caller hears the reason, and nothing behind it runs."""
     after = []
@@ -152,6 +155,7 @@ async def test_handlers_take_as_much_as_they_like():
     assert heard == ["alarm"]
 
 
+@pytest.mark.members("DurableObject.alarm")
 async def test_an_alarm_is_told_of_its_runs():
     """`info` has Cloudflare's names, and milliseconds."""
     seen = []
@@ -238,6 +242,7 @@ async def test_a_default_of_fetch_stays_what_it_is():
         assert await (await app.fetch("/")).text() == "hello"
 
 
+@pytest.mark.members("workers.WorkerEntrypoint", "WorkerEntrypoint.fetch")
 async def test_each_request_has_an_instance_of_its_own():
     """Attributes of a worker last for one request."""
 
@@ -252,6 +257,7 @@ async def test_each_request_has_an_instance_of_its_own():
         assert [await (await app.fetch("/")).text() for _ in range(2)] == ["1", "1"]
 
 
+@pytest.mark.members("workers.wait_until", "workers.waitUntil")
 async def test_wait_until_without_ctx_belongs_to_the_event():
     """`workers.wait_until` works in objects and workers, and says when there is no event."""
 
@@ -295,3 +301,53 @@ async def test_an_adapter_has_the_name_of_its_class():
             await app.cf.KNOWN.getByName("one").fail()
         assert "Known" in repr(app.env.KNOWN)
         assert isinstance(app.env.KNOWN, perdure.Namespace)
+
+
+@pytest.mark.members("DurableObjectState.waitUntil", "DurableObjectState.exports", "DurableObjectState.props")
+async def test_what_else_ctx_has():
+    """Background work, ways back to the application's classes, and props, which an object has none of."""
+
+    class Knows(DurableObject):
+        async def go(self):
+            self.ctx.waitUntil(self.later())
+            other = await self.ctx.exports.Knows.getByName("two").who()
+            return [other, dict(self.ctx.props), self.ctx._ctx is self.ctx, self.env._env is self.env]
+
+        async def later(self):
+            await self.ctx.storage.put("later", True)
+
+        def who(self):
+            return self.ctx.id.name
+
+        async def was_later(self):
+            return await self.ctx.storage.get("later")
+
+    async with inside(Knows) as app:
+        stub = app.cf.KNOWS.getByName("one")
+        assert await stub.go() == ["two", {}, True, True]
+        assert await stub.was_later() is True
+
+
+@pytest.mark.members(
+    "ExecutionContext.waitUntil",
+    "ExecutionContext.passThroughOnException",
+    "ScheduledController.type",
+    "ScheduledController.noRetry",
+)
+async def test_a_cron_trigger_is_told_of_itself():
+    """`scheduled` with the controller alone; its run may ask not to be repeated."""
+    seen = []
+
+    class Default(WorkerEntrypoint):
+        async def scheduled(self, controller):
+            self.ctx.passThroughOnException()
+            controller.noRetry()
+            seen.append((controller.cron, controller.type))
+
+        async def fetch(self, request):
+            return Response("")
+
+    async with inside(Default, crons=["0 3 * * *"]) as app:
+        controller = await app.scheduled("0 3 * * *")
+        assert controller.retries is False
+    assert seen == [("0 3 * * *", "scheduled")]

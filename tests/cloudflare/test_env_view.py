@@ -45,6 +45,7 @@ async def test_what_is_not_there_is_an_attribute_error():
             app.cf.MISSING
 
 
+@pytest.mark.members("workers.env")
 async def test_the_imported_env_is_the_events():
     """`from workers import env` works in nested code."""
     async with inside(Room, vars={"WORD": "hello"}) as app:
@@ -68,6 +69,7 @@ def test_a_binding_used_too_early_says_so(at_import):
         env.ROOM.getByName("a")
 
 
+@pytest.mark.members("workers.patch_env")
 def test_env_is_patched_for_a_block(at_import):
     """`patch_env` takes a dict, pairs or keywords, nests, and ends with its block."""
     with patch_env({"WORD": "patched"}, OTHER={"x": 1}):
@@ -79,6 +81,7 @@ def test_env_is_patched_for_a_block(at_import):
     assert not hasattr(env, "OTHER")
 
 
+@pytest.mark.members("workers.import_from_javascript")
 def test_cloudflares_modules_are_imported_by_name(at_import):
     """`cloudflare:workers` has env, withEnv and waitUntil; what is JavaScript is not there."""
     module = import_from_javascript("cloudflare:workers")

@@ -46,6 +46,15 @@ class Room(DurableObject):
         return add
 
 
+@pytest.mark.members(
+    "DurableObjectNamespace.idFromString",
+    "DurableObjectNamespace.newUniqueId",
+    "DurableObjectId.toString",
+    "DurableObjectId.equals",
+    "DurableObjectId.name",
+    "DurableObjectId.jurisdiction",
+    "DurableObjectState.id",
+)
 async def test_an_id_is_told_by_its_digits():
     """`str(id)`, `id.toString()`, `name`, `equals`; ids of the same object are equal."""
     async with inside(Room) as app:
@@ -57,12 +66,20 @@ async def test_an_id_is_told_by_its_digits():
         assert len(str(named)) == 64
         assert named.name == "lobby"
         assert again.name is None
+        assert again.jurisdiction is None
         assert named == again
         assert named.equals(again)
         assert named != fresh
         assert {named: 1}[again] == 1
 
 
+@pytest.mark.members(
+    "DurableObjectNamespace.get",
+    "DurableObjectNamespace.getByName",
+    "DurableObjectNamespace.jurisdiction",
+    "DurableObjectStub.id",
+    "DurableObjectStub.name",
+)
 async def test_a_stub_is_got_in_three_ways():
     """By id, by name, with options as keywords or as an object; it knows its id and name."""
     async with inside(Room) as app:
@@ -77,6 +94,7 @@ async def test_a_stub_is_got_in_three_ways():
             rooms.jurisdiction("eu")
 
 
+@pytest.mark.members("workers.python_to_rpc", "workers.python_from_rpc")
 async def test_arguments_and_results_are_converted():
     """Keyword arguments are one more dict; a dict that comes back has attributes."""
     async with inside(Room) as app:
@@ -137,6 +155,7 @@ async def test_an_exception_is_a_jsexception_and_what_it_was():
         assert "no such thing" in caught.value.message
 
 
+@pytest.mark.members("DurableObjectStub.fetch", "DurableObject.fetch")
 async def test_a_request_is_sent_and_answered():
     """`stub.fetch` takes a URL and options; `fetch` gets a request with text, and its response comes back."""
     async with inside(Room) as app:
@@ -186,6 +205,7 @@ class Default(WorkerEntrypoint):
         return [inside.by, room.who]
 
 
+@pytest.mark.members("Fetcher.fetch", "ExecutionContext.props")
 async def test_a_service_is_called_and_asked():
     """`env.AUTH` calls a worker of the project; keyword arguments are one more dict."""
     from perdure._cloudflare.adapter import WorkerAdapter, adapt
@@ -200,6 +220,7 @@ async def test_a_service_is_called_and_asked():
         assert text == "auth"
 
 
+@pytest.mark.members("ExecutionContext.exports")
 async def test_exports_are_ways_back():
     """`ctx.exports` has the classes by name, workers with props."""
     from perdure._cloudflare.convert import python_from_rpc

@@ -62,6 +62,7 @@ async def test_a_binding_that_sqlite_cannot_store_is_refused(value, text):
     assert text in await within(work)
 
 
+@pytest.mark.members("SqlStorageCursor.one")
 async def test_a_row_has_items_and_attributes():
     """Values come as Python gets them from JavaScript: whole REALs are ints, large INTEGERs floats, BLOBs bytes."""
 
@@ -80,6 +81,15 @@ async def test_a_row_has_items_and_attributes():
     assert type(row.g) is float
 
 
+@pytest.mark.members(
+    "SqlStorageCursor.next",
+    "SqlStorageCursor.toArray",
+    "SqlStorageCursor.raw",
+    "SqlStorageCursor.columnNames",
+    "SqlStorageCursor.rowsRead",
+    "SqlStorageRawIterator.next",
+    "SqlStorageRawIterator.toArray",
+)
 async def test_a_cursor_is_read_in_every_way():
     """By `for`, `next()`, `toArray()`, `raw()`; all share one position."""
 
@@ -122,6 +132,7 @@ async def test_an_error_of_sqlite_is_an_exception_of_both_worlds():
     assert error.message == "no such table: missing: SQLITE_ERROR"
 
 
+@pytest.mark.members("SqlStorageCursor.rowsWritten", "SqlStorage.databaseSize")
 async def test_a_written_row_is_counted_and_takes_space():
     """`rowsWritten` and `databaseSize` are numbers."""
 

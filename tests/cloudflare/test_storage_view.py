@@ -11,6 +11,7 @@ from perdure._cloudflare.exceptions import JsException
 from perdure._cloudflare.values import JsDate, JsDict, JsMap, to_js
 
 
+@pytest.mark.members("DurableObjectState.storage", "DurableObjectStorage.put", "DurableObjectStorage.get")
 async def test_put_and_get_take_options_in_three_ways():
     """Options come as keywords, as a trailing dict, or as what `to_js` makes; unknown ones are ignored."""
 
@@ -57,6 +58,7 @@ async def test_stored_values_come_back_as_the_sdk_shows_them():
     assert value.list[0].x == 1
 
 
+@pytest.mark.members("DurableObjectStorage.list", "DurableObjectStorage.delete")
 async def test_several_keys_are_a_dict_in_order():
     """`get([…])` gives what there is, `delete([…])` counts it, `list` goes by its options."""
 
@@ -130,6 +132,9 @@ async def test_a_wrong_call_says_so_in_cloudflares_names():
 # --- the alarm ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.members(
+    "DurableObjectStorage.setAlarm", "DurableObjectStorage.getAlarm", "DurableObjectStorage.deleteAlarm"
+)
 @pytest.mark.parametrize(
     "when",
     [
@@ -180,6 +185,12 @@ async def test_what_is_no_time_is_refused(when, text):
 # --- transactions ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.members(
+    "DurableObjectStorage.transaction",
+    "DurableObjectTransaction.put",
+    "DurableObjectTransaction.list",
+    "DurableObjectTransaction.setAlarm",
+)
 async def test_a_transaction_gives_its_closure_a_view():
     """`txn` has Cloudflare's names; what the closure returns is returned."""
 
@@ -199,6 +210,7 @@ async def test_a_transaction_gives_its_closure_a_view():
     assert await within(work) == (3, 4_000_000_000_000, "no txn")
 
 
+@pytest.mark.members("DurableObjectTransaction.rollback")
 async def test_an_exception_rolls_a_transaction_back():
     """The caller gets the exception, as its own class."""
 
@@ -230,6 +242,7 @@ async def test_an_exception_rolls_a_transaction_back():
     assert await within(work) == {}
 
 
+@pytest.mark.members("DurableObjectStorage.transactionSync", "DurableObjectStorage.sql")
 async def test_a_synchronous_transaction_returns_its_result():
     """What the callback returns is converted as all results are."""
 
@@ -246,6 +259,13 @@ async def test_a_synchronous_transaction_returns_its_result():
 # --- storage.kv -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.members(
+    "DurableObjectStorage.kv",
+    "SyncKvStorage.get",
+    "SyncKvStorage.put",
+    "SyncKvStorage.delete",
+    "SyncKvStorage.list",
+)
 async def test_the_synchronous_keys_and_values():
     """`kv` has get, put, delete and list, whose pairs are lists."""
 
@@ -284,3 +304,48 @@ async def test_what_storage_does_not_have_is_named():
     assert text.startswith(
         "DurableObjectStorage has no 'getCurrentBookmark' here; it has delete, deleteAlarm, deleteAll"
     )
+
+
+@pytest.mark.members("DurableObjectStorage.sync", "DurableObjectStorage.deleteAll")
+async def test_everything_is_deleted():
+    """`deleteAll` leaves nothing, `sync` waits until that is durable; both give None."""
+
+    async def work(self):
+        await self.ctx.storage.put("a", 1)
+        self.ctx.storage.sql.exec("CREATE TABLE t (x)")
+        gone = await self.ctx.storage.deleteAll()
+        durable = await self.ctx.storage.sync()
+        return gone, durable, await self.ctx.storage.list()
+
+    assert await within(work) == (None, None, {})
+
+
+@pytest.mark.members(
+    "DurableObjectTransaction.get",
+    "DurableObjectTransaction.delete",
+    "DurableObjectTransaction.getAlarm",
+    "DurableObjectTransaction.deleteAlarm",
+    "DurableObjectTransaction.deleteAll",
+)
+async def test_a_transaction_reads_and_deletes():
+    """`txn` reads what was there and what it wrote; everything at once it cannot delete."""
+
+    async def work(self):
+        await self.ctx.storage.put({"a": 1, "b": 2})
+        await self.ctx.storage.setAlarm(4_000_000_000_000)
+
+        async def closure(txn):
+            seen = [
+                await txn.get("a"),
+                await txn.delete("a"),
+                await txn.get(["a", "b"]),
+                await txn.getAlarm(),
+            ]
+            await txn.deleteAlarm()
+            with pytest.raises(JsException, match=r"Cannot call deleteAll\(\) within a transaction"):
+                await txn.deleteAll()
+            return seen
+
+        return await self.ctx.storage.transaction(closure), await self.ctx.storage.getAlarm()
+
+    assert await within(work) == ([1, True, {"b": 2}, 4_000_000_000_000], None)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from cloudflare.inside import inside, within
 
+import perdure
 from perdure._cloudflare.exceptions import JsException
 from perdure._cloudflare.values import JsBytes, JsDate, create_proxy, jsnull, to_js
 from perdure._cloudflare.web.response import Response as JsResponse
@@ -38,6 +39,7 @@ class Default(WorkerEntrypoint):
         return await self.env.ROOM.getByName("a").fetch(request)
 
 
+@pytest.mark.members("js.WebSocketPair", "js.WebSocketPair.new")
 def test_a_pair_is_taken_apart_in_every_way():
     """`object_values()`, unpacking, `[0]`, `["1"]`, `getattr`; the ends stay the same."""
 
@@ -74,6 +76,14 @@ async def test_an_object_hears_and_answers():
     assert close == (4001, "bye", True)
 
 
+@pytest.mark.members(
+    "DurableObjectState.getWebSocketAutoResponse",
+    "DurableObjectState.setHibernatableWebSocketEventTimeout",
+    "DurableObjectState.getHibernatableWebSocketEventTimeout",
+    "WebSocketRequestResponsePair.request",
+    "WebSocketRequestResponsePair.response",
+    "js.WebSocketRequestResponsePair",
+)
 async def test_what_ctx_tells_of_sockets():
     """Sockets by tag, tags, the auto-response and when it was given, the timeout of events."""
 
@@ -104,6 +114,7 @@ async def test_what_ctx_tells_of_sockets():
     assert await within(work)
 
 
+@pytest.mark.members("DurableObjectState.getWebSocketAutoResponseTimestamp")
 async def test_an_answered_ping_is_told_by_its_time():
     """`getWebSocketAutoResponseTimestamp` gives a Date."""
 
@@ -206,6 +217,14 @@ class Listens(WorkerEntrypoint):
     ended: list = []
 
 
+@pytest.mark.members(
+    "WebSocket.addEventListener",
+    "WebSocket.removeEventListener",
+    "WebSocket.onmessage",
+    "WebSocket.onclose",
+    "WebSocket.onopen",
+    "WebSocket.onerror",
+)
 @pytest.mark.parametrize("how", ["addEventListener", "onmessage"])
 async def test_listeners_hear_a_socket(how):
     """Plain or async, wrapped by `create_proxy` or not; what was removed or replaced hears no more."""
@@ -223,3 +242,61 @@ async def test_listeners_hear_a_socket(how):
             await ws.close(4002, "over")
             await ws.wait_closed()
     assert Default.ended == [(("message", True), ("message", True), 4002, "over", True)]
+
+
+@pytest.mark.members("DurableObject.webSocketError")
+async def test_a_failure_of_the_other_side_is_told():
+    """`webSocketError` gets the socket and an error with a message."""
+    told = []
+
+    class Told(Room):
+        async def webSocketError(self, ws, error):
+            told.append((ws in self.ctx.getWebSockets(), error.name, error.message))
+
+    class Default(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await self.env.TOLD.getByName("a").fetch(request)
+
+    async with inside(Told, Default) as app, app.websocket("/") as ws:
+        ws.peer.take_error(perdure.WebSocketError(1002, "not the protocol"))
+        async with asyncio.timeout(30):
+            while not told:
+                await asyncio.sleep(0)
+    ((was_listed, name, message),) = told
+    assert was_listed
+    assert name == "Error"
+    assert "not the protocol" in message
+
+
+@pytest.mark.members(
+    "WebSocket.OPEN",
+    "WebSocket.CLOSING",
+    "WebSocket.CLOSED",
+    "WebSocket.CONNECTING",
+    "WebSocket.READY_STATE_CONNECTING",
+    "WebSocket.READY_STATE_OPEN",
+    "WebSocket.READY_STATE_CLOSING",
+    "WebSocket.READY_STATE_CLOSED",
+    "WebSocket.binaryType",
+    "WebSocket.extensions",
+    "WebSocket.protocol",
+    "WebSocket.url",
+)
+async def test_a_socket_tells_its_state():
+    """`readyState` is one of the numbers that the socket has by name."""
+
+    async def work(self):
+        ws, other = WebSocketPair.new()
+        assert (ws.CONNECTING, ws.OPEN, ws.CLOSING, ws.CLOSED) == (0, 1, 2, 3)
+        assert ws.READY_STATE_OPEN == ws.OPEN
+        assert ws.READY_STATE_CLOSED == ws.CLOSED
+        assert (ws.READY_STATE_CONNECTING, ws.READY_STATE_CLOSING) == (0, 2)
+        ws.binaryType = "arraybuffer"
+        assert (ws.binaryType, ws.extensions, ws.protocol, ws.url) == ("arraybuffer", "", "", None)
+        self.ctx.acceptWebSocket(ws)
+        assert ws.readyState == ws.OPEN
+        ws.close(1000, "done")
+        assert ws.readyState == ws.CLOSING
+        return True
+
+    assert await within(work)
