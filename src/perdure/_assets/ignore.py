@@ -26,7 +26,10 @@ ALWAYS: Final = """
 def ignored(text: str) -> Callable[[str], bool]:
     """Return whether a file, as its path below the folder without a slash in front, is served to nobody."""
     rules = [(rule, is_again) for rule, is_again in map(_rule, text.splitlines()) if rule is not None]
-    always = [rule for rule, _ in map(_rule, ALWAYS.split()) if rule is not None]
+    # Some file systems find `.ENV` as `.env`.
+    always = [
+        re.compile(rule.pattern, re.IGNORECASE) for rule, _ in map(_rule, ALWAYS.split()) if rule is not None
+    ]
 
     def is_ignored(path: str) -> bool:
         if any(rule.match(path) for rule in always):

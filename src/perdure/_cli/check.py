@@ -40,7 +40,8 @@ def check(options: RunOptions, *, as_json: bool) -> int:
         return exits.exit_code(problems)
     assert project is not None, "without an error there is a project"
     assert app is not None, "and an application"
-    print(f"{project.name}: {counted(len(app.bound), 'binding')}, all classes are there")
+    bound = {*(binding.name for binding in app.bound), *project.names_in_env}
+    print(f"{project.name}: {counted(len(bound), 'binding')}, all classes are there")
     for step in steps:
         print(f"  the next start {step}")
     return exits.OK

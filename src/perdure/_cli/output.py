@@ -55,7 +55,7 @@ def banner(
         f"  env.{name.ljust(width)}  {paint(what, 'dim', colour=colour)} {which}"
         for name, what, which in rows
     ]
-    if not any(what == "objects of" for _, what, _ in rows):
+    if not rows:
         lines.append(paint("  no durable objects", "yellow", colour=colour))
     nobody = "nobody answers them" if assets is None else "files alone"
     facts = [("requests", "Default.fetch" if worker else nobody)]

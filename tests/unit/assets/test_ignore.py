@@ -48,6 +48,7 @@ def test_patterns_are_those_of_gitignore(rules, hidden, shown):
         ".dev.vars",
         ".dev.vars.staging",
         ".env",
+        ".Env",
         "sub/.env.local",
         ".git/config",
         ".perdure/classes.json",
