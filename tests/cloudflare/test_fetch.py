@@ -231,3 +231,16 @@ async def test_an_archive_is_unpacked(tmp_path):
         world.get("https://example.com/a.zip").respond(body=data.getvalue())
         await (await pyfetch("https://example.com/a.zip")).unpack_archive(extract_dir=str(tmp_path))
         assert (tmp_path / "a.txt").read_text() == "text"
+
+
+@pytest.mark.members("js.Response.webSocket")
+async def test_a_server_may_grant_a_websocket():
+    """`fetch(url, headers={"Upgrade": "websocket"})`, whose response carries it."""
+    async with a_world() as world:
+        route = world.websocket("wss://example.com/a")
+        socket = (await fetch(ADDRESS, headers={"Upgrade": "websocket"})).js_object.webSocket
+        socket.accept()
+        socket.send("hello")
+        async with await route.connection() as peer:
+            assert await peer.receive() == "hello"
+    assert JsResponse.new("").webSocket is None

@@ -23,6 +23,7 @@ from perdure._cloudflare import (
 )
 from perdure._cloudflare.names import snake_case
 from perdure._cloudflare.values import JsValue
+from perdure._cloudflare.web import html_rewriter, html_source
 from perdure.object_stub import ServiceStub
 from perdure.sql import RawRows
 
@@ -56,6 +57,9 @@ VIEWS = {
 """Class of Cloudflare's → what projects hold, and the native class behind it."""
 
 WEB = {
+    "HtmlComment": html_rewriter.Comment(""),
+    "HtmlElement": html_rewriter.Element(html_source.Place("p", {}, None)),
+    "HtmlText": html_rewriter.Text(""),
     "js.AbortController": js.AbortController(),
     "js.AbortSignal": js.AbortSignal(),
     "js.Blob": js.Blob([]),
@@ -63,6 +67,7 @@ WEB = {
     "js.CacheStorage": js.CacheStorage(),
     "js.File": js.File([], "f"),
     "js.FormData": js.FormData(),
+    "js.HTMLRewriter": js.HTMLRewriter(),
     "js.Headers": js.Headers(),
     "js.ReadableStream": js.ReadableStream(),
     "js.ReadableStreamBYOBReader": js.ReadableStreamBYOBReader(js.ReadableStream()),

@@ -110,6 +110,19 @@ def test_a_request_is_streamed_through(project):
     assert project.post("/count", content=b"x" * 1_000_000).text == "1000000"
 
 
+@pytest.mark.members("js.ReadableStream.from_")
+def test_a_stream_goes_to_an_object_and_another_one_comes_back(project):
+    assert project.post("/over_rpc", content=iter([b"a", b"b" * 100_000])).text == "A" + "B" * 100_000
+
+
+@pytest.mark.members("js.HTMLRewriter.transform", "js.Cache.match", "js.Cache.put")
+def test_a_page_is_rewritten_once_and_comes_from_the_cache_then(project):
+    first, second = project.get("/page?title=a %3C b"), project.get("/page?title=a %3C b")
+    assert first.text == second.text == "<html><head><title>a &lt; b</title></head></html>"
+    assert [answer.headers.get("cf-cache-status") for answer in (first, second)] == [None, "HIT"]
+    assert second.headers["content-type"] == "text/html"
+
+
 def test_every_cookie_arrives(project):
     answer = project.get("/cookies", headers={"cookie": "x=y"})
     assert (answer.text, answer.headers.get_list("set-cookie")) == ("x=y", ["a=1", "b=2; Path=/", "c=3"])

@@ -11,6 +11,7 @@ from perdure._cloudflare.web.blob import view_blob
 from perdure._cloudflare.web.cf import cf_properties
 from perdure._cloudflare.web.form_data import view_form
 from perdure._cloudflare.web.headers import view_headers
+from perdure._cloudflare.web.readable_streams import ReadableStream, view_stream
 from perdure._cloudflare.web.request import Request as JsRequest
 from perdure._cloudflare.web.request import view_request
 from perdure._cloudflare.web.response import Response as JsResponse
@@ -20,6 +21,7 @@ from perdure._cloudflare.workers.blob import view_blob as blob_from_js
 from perdure._cloudflare.workers.formdata import FormData
 from perdure._cloudflare.workers.request import Request
 from perdure._cloudflare.workers.response import FetchResponse, Response
+from perdure._rpc.stream import RpcStream
 
 
 def request_from_native(native: perdure.Request) -> Request:
@@ -84,7 +86,7 @@ def response_to_native(value: Any) -> perdure.Response:
 
 
 def _register() -> None:
-    """Let requests and responses, forms, blobs and headers be arguments and results of calls."""
+    """Let requests and responses, forms, blobs, headers and streams be arguments and results of calls."""
     register_outgoing(Request, lambda value: value.js_object._native)
     register_outgoing(FetchResponse, response_to_native)
     register_outgoing(FormData, lambda value: value.js_object._native)
@@ -93,7 +95,9 @@ def _register() -> None:
     register_incoming(perdure.Response, response_from_native)
     register_incoming(perdure.FormData, lambda native: FormData(view_form(native)))
     register_incoming(perdure.Blob, lambda native: blob_from_js(view_blob(native)))
+    register_outgoing(ReadableStream, lambda value: value._as_body())
     register_incoming(perdure.Headers, view_headers)
+    register_incoming(RpcStream, view_stream)
 
 
 _register()

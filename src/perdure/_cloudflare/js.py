@@ -42,6 +42,7 @@ _HOMES: Final = {
     "web.events": "CloseEvent CustomEvent ErrorEvent Event EventTarget MessageEvent",
     "web.form_data": "FormData",
     "web.headers": "Headers",
+    "web.html_rewriter": "HTMLRewriter",
     "web.request": "Request",
     "web.response": "Response",
     "web.readable_streams": (

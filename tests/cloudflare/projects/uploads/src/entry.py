@@ -2,7 +2,7 @@ import asyncio
 import json
 from urllib.parse import parse_qs, urlparse
 
-from js import AbortController, Headers, Object, TextDecoder, TextEncoder, TransformStream
+from js import AbortController, Headers, HTMLRewriter, Object, ReadableStream, TextDecoder, TextEncoder, TransformStream, caches
 from js import Response as JSResponse
 from js import fetch as js_fetch
 from pyodide.ffi import create_proxy, to_js
@@ -26,6 +26,13 @@ class Folder(DurableObject):
         if not rows:
             return Response("no such file", status=404)
         return Response(rows[0].data, headers={"content-type": rows[0]["type"]})
+
+    async def chunks(self, stream):
+        async def answer():
+            async for chunk in stream:
+                yield bytes(chunk).upper()
+
+        return ReadableStream.from_(answer())
 
     async def store(self, file):
         sent = Request(f"http://folder/{file.name}", method="PUT", body=await file.bytes(), headers={"content-type": file.content_type})
@@ -81,6 +88,23 @@ class Default(WorkerEntrypoint):
 
         upper = TransformStream.new(to_js({"transform": create_proxy(transform)}, dict_converter=Object.fromEntries))
         return Response(request.body.pipeThrough(upper), headers={"content-type": "text/plain"})
+
+    async def on_over_rpc(self, request, query):
+        return Response(await self.folder.chunks(request.body))
+
+    async def on_page(self, request, query):
+        hit = await caches.default.match(request.url)
+        if hit is not None:
+            return hit
+
+        class Title:
+            def element(self, element):
+                element.setInnerContent(query["title"])
+
+        page = Response("<html><head><title>old</title></head></html>", headers={"content-type": "text/html", "cache-control": "max-age=60"})
+        response = HTMLRewriter.new().on("head > title", create_proxy(Title())).transform(page.js_object)
+        await caches.default.put(request.url, response.clone())
+        return response
 
     async def on_count(self, request, query):
         total = 0
