@@ -20,13 +20,13 @@ from perdure._base.handover import MOVED, READ_TWICE
 from perdure._base.values import copy, copy_exception
 from perdure._rpc.capability import DISPOSED, Capability, OnBroken, Path
 from perdure._rpc.capnweb.failures import as_failure
-from perdure._rpc.capnweb.values import Blob
 from perdure._rpc.crossing import Crossing
 from perdure._rpc.imports import ImportCapability
 from perdure._rpc.owner import run_soon, start
 from perdure._rpc.promise import RpcPromise, failed
 from perdure._rpc.settling import settle
 from perdure._rpc.target import RpcTarget
+from perdure._web.form_data import Blob
 from perdure.errors import PerdureError
 
 if TYPE_CHECKING:

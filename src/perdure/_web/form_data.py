@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from perdure._base import registry
 from perdure._base.limits import FORM_ENTRIES_MAX
 from perdure._web.text import utf8
 
@@ -26,46 +28,23 @@ _PARAMETER = re.compile(r';[ \t]*([A-Za-z0-9!#$&+.^_`|~*\'-]+)[ \t]*=[ \t]*(?:"(
 """A backslash is itself in a quoted value: browsers escape quotes as %22, and a path may end in one."""
 
 
+@registry.value(name="perdure:Blob")
+@dataclass(frozen=True, slots=True)
 class Blob:
     """
-    Bytes with a content type.
+    Bytes with a media type, as JavaScript's `Blob`.
 
     Attributes:
-        data: the bytes.
-        type: the content type in lower case, "" when it is not known.
+        data: the content.
+        type: its media type, "" if it has none.
     """
 
-    __slots__ = ("data", "type")
-
-    def __init__(self, data: bytes | bytearray | memoryview | str, type: str = "") -> None:
-        self.data = data.encode() if isinstance(data, str) else bytes(data)
-        self.type = type.lower() if type.isascii() and type.isprintable() else ""
-
-    @property
-    def size(self) -> int:
-        """The number of bytes."""
-        return len(self.data)
-
-    def text(self) -> str:
-        """Return the bytes as UTF-8; what is not UTF-8 becomes U+FFFD."""
-        return self.data.decode("utf-8-sig", "replace")
-
-    def __perdure_cross__(self, crossing: Any) -> Blob:
-        return self  # nothing about it changes
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._state() == other._state()
-
-    def __hash__(self) -> int:
-        return hash(self._state())
-
-    def _state(self) -> tuple[Any, ...]:
-        return self.data, self.type
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.type or 'of no type'}, {self.size} bytes>"
+    data: bytes
+    type: str = ""
 
 
+@registry.value(name="perdure:File")
+@dataclass(frozen=True, slots=True)
 class File(Blob):
     """
     A blob with a name, as in a form.
@@ -75,25 +54,8 @@ class File(Blob):
         last_modified_ms: when it was changed, in milliseconds since 1970; 0 when that is not known. It is not sent.
     """
 
-    __slots__ = ("last_modified_ms", "name")
-
-    def __init__(
-        self,
-        data: bytes | bytearray | memoryview | str,
-        name: str,
-        type: str = "",
-        *,
-        last_modified_ms: int = 0,
-    ) -> None:
-        super().__init__(data, type)
-        self.name = name
-        self.last_modified_ms = last_modified_ms
-
-    def _state(self) -> tuple[Any, ...]:
-        return self.data, self.type, self.name, self.last_modified_ms
-
-    def __repr__(self) -> str:
-        return f"<File {self.name!r} {self.type or 'of no type'}, {self.size} bytes>"
+    name: str = field(kw_only=True)
+    last_modified_ms: int = field(default=0, kw_only=True)
 
 
 class FormData:
@@ -191,10 +153,11 @@ class FormData:
 
 
 def _entry(name: str, value: Any, filename: str | None) -> tuple[str, str | File]:
+    if isinstance(value, File) and filename is None:
+        return name, value
     if isinstance(value, Blob):
-        file = value if isinstance(value, File) and filename is None else None
         changed = value.last_modified_ms if isinstance(value, File) else 0
-        return name, file or File(value.data, filename or "blob", value.type, last_modified_ms=changed)
+        return name, File(value.data, value.type, name=filename or "blob", last_modified_ms=changed)
     if filename is not None:
         raise TypeError(f"A filename is for a Blob or File; the value of {name!r} is {type(value).__name__}.")
     if not isinstance(value, str):
@@ -297,7 +260,7 @@ def _part(head: bytes, content: bytes) -> tuple[str, str | File]:
     if filename is None:
         return name, content.decode("utf-8", "replace")
     # A file without a type is plain text: RFC 7578, 4.4.
-    return name, File(content, _unquote(filename), headers.get("content-type", "text/plain"))
+    return name, File(content, headers.get("content-type", "text/plain").lower(), name=_unquote(filename))
 
 
 def _split_header(value: str) -> tuple[str, dict[str, str]]:

@@ -28,7 +28,7 @@ class Blob(WebObject):
 
     @property
     def size(self) -> int:
-        return self._native.size
+        return len(self._native.data)
 
     @property
     def type(self) -> str:
@@ -41,7 +41,7 @@ class Blob(WebObject):
         return JsBytes(self._native.data)
 
     async def text(self) -> str:
-        return self._native.text()
+        return self._native.data.decode("utf-8-sig", "replace")
 
     def stream(self) -> ReadableStream:
         return view_stream(Body(self._native.data))
@@ -49,7 +49,7 @@ class Blob(WebObject):
     def slice(self, start: int | None = None, end: int | None = None, type: str = "") -> Blob:
         """Return a part; negative numbers count from the end, as in Python."""
         part = slice(None if is_absent(start) else start, None if is_absent(end) else end)
-        return view_blob(NativeBlob(self._native.data[part], "" if is_absent(type) else type))
+        return view_blob(NativeBlob(self._native.data[part], _type({"type": type})))
 
 
 class File(Blob):
@@ -62,8 +62,8 @@ class File(Blob):
         changed = found.get("lastModified")
         self._native = NativeFile(
             join_parts(parts, found.get("endings")),
-            js_text(name),
             _type(found),
+            name=js_text(name),
             last_modified_ms=0 if is_absent(changed) else int(changed or 0),
         )
 
@@ -107,4 +107,5 @@ def _pieces(parts: Iterable[Any], native_endings: bool) -> Iterator[bytes]:
 
 def _type(options: dict[str, Any]) -> str:
     given = options.get("type")
-    return "" if is_absent(given) else js_text(given)
+    text = "" if is_absent(given) else js_text(given)
+    return text.lower() if text.isascii() and text.isprintable() else ""

@@ -64,7 +64,8 @@ class WebBody(WebObject):
             raise js_error("SyntaxError", str(error)) from error
 
     async def blob(self) -> Blob:
-        return view_blob(NativeBlob(await self.bytes(), self._native.headers.get("content-type") or ""))
+        content_type = self._native.headers.get("content-type") or ""
+        return view_blob(NativeBlob(bytes(await self.bytes()), content_type.lower()))
 
     async def formData(self) -> FormData:
         if self._stream is not None and self._stream.locked and not self.bodyUsed:

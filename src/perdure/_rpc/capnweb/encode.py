@@ -25,7 +25,8 @@ from perdure._base.exceptions import ExceptionShape
 from perdure._base.refusal import Refused, as_error, refuse
 from perdure._base.shapes import NamedTupleShape, StructShape, shape_of
 from perdure._rpc.capnweb import failures
-from perdure._rpc.capnweb.values import Blob, TypedArray, Undefined
+from perdure._rpc.capnweb.values import TypedArray, Undefined
+from perdure._web.form_data import Blob
 from perdure._web.headers import Headers
 from perdure._web.request import Request
 from perdure._web.response import Response

@@ -1,4 +1,4 @@
-"""Values that JavaScript has and Python has not: typed arrays, blobs, undefined. (pure)"""
+"""Values that JavaScript has and Python has not: typed arrays, undefined. (pure)"""
 
 from __future__ import annotations
 
@@ -70,21 +70,6 @@ class TypedArray:
 
     def __len__(self) -> int:
         return len(self.data) // SIZES[self.kind]
-
-
-@value(name="perdure:Blob")
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """
-    Bytes with a media type, as JavaScript's `Blob`.
-
-    Attributes:
-        data: the content.
-        type: its media type, "" if it has none.
-    """
-
-    data: bytes
-    type: str = ""
 
 
 @value(name="perdure:Undefined")
