@@ -6,7 +6,6 @@ that needs to know the current object (storage, stubs, `perdure.confirmed`, mark
 
 from __future__ import annotations
 
-import asyncio
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
@@ -30,11 +29,6 @@ current_invocation: ContextVar[Any] = ContextVar("perdure_invocation", default=N
 
 current_env: ContextVar[Any] = ContextVar("perdure_env", default=None)
 """The env of the runtime that this context belongs to, or None outside of events."""
-
-
-def nobody_runs(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this step of *loop* is no code of anybody's: it is for something that came from outside."""
-    return current.get() is None and asyncio.current_task(loop) is None
 
 
 def current_label() -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from perdure._base.current import nobody_runs
+from perdure._base.current import current
 from perdure._rpc import pipes
 from perdure._rpc.capability import Capability, Path
 from perdure._rpc.capnweb.decode import Decoded
@@ -163,3 +164,8 @@ class Incoming:
         promise = RpcPromise(loop=self._session.loop)
         pipes.collect(content, type, promise)
         return promise
+
+
+def nobody_runs(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this step of *loop* is no code of anybody's: it is for something that came from outside."""
+    return current.get() is None and asyncio.current_task(loop) is None
