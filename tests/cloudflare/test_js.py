@@ -355,13 +355,18 @@ def test_the_console_writes_lines_as_javascript_shows_values(capsys: pytest.Capt
 
 @pytest.mark.members("js.console.error", "js.console.warn", "js.console.trace")
 def test_warnings_and_errors_go_to_standard_error(capsys: pytest.CaptureFixture[str]):
-    js.console.error(js.Error.new("bad"))
+    js.console.error(js.Error.new("bad"), ValueError("worse"))
     js.console.warn("careful")
     js.console.trace("here", 1)
     js.console.assert_(False, "no", 5)  # noqa: PT009  # of the console
     getattr(js.console, "assert")(True, "not said")
     captured = capsys.readouterr()
-    assert captured.err.splitlines() == ["Error: bad", "careful", "Trace: here 1", "Assertion failed: no 5"]
+    assert captured.err.splitlines() == [
+        "Error: bad ValueError: worse",
+        "careful",
+        "Trace: here 1",
+        "Assertion failed: no 5",
+    ]
     assert captured.out == ""
 
 

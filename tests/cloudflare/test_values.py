@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import inspect
 import json
 import math
 import pickle
@@ -224,6 +225,14 @@ def test_a_proxy_of_an_object_is_used_as_the_object():
     assert proxy["a"] == 1
     assert proxy.get("a") == 1
     assert proxy.unwrap() == {"a": 1}
+
+
+async def test_a_proxy_of_an_awaitable_is_awaited():
+    async def work() -> int:
+        return 5
+
+    assert await create_proxy(work()) == 5
+    assert not inspect.isawaitable(create_proxy(work))
 
 
 def test_what_may_be_called_once_is_called_once():

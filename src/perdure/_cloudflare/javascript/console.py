@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, TextIO
@@ -36,6 +37,8 @@ def inspect(value: Any, depth: int = 0) -> str:
         return number_text(value)
     if isinstance(value, JsException):
         return value.stack
+    if isinstance(value, BaseException):
+        return traceback.format_exception_only(value)[0].strip()
     if isinstance(value, dict):
         return _dict_text(value, depth)
     if isinstance(value, (list, tuple)):

@@ -16,8 +16,6 @@ class PyProxy(JsValue):
 
     def __init__(self, value: Any) -> None:
         self.__dict__["_value"] = value
-        if inspect.iscoroutinefunction(value):
-            inspect.markcoroutinefunction(self) if hasattr(inspect, "markcoroutinefunction") else None
 
     @property
     def __wrapped__(self) -> Any:
@@ -54,6 +52,13 @@ class PyProxy(JsValue):
         return f"PyProxy({self._value!r})"
 
 
+class _Later(PyProxy):
+    """An awaitable as JavaScript holds it: `ctx.waitUntil(create_proxy(work()))`."""
+
+    def __await__(self) -> Any:
+        return self._value.__await__()
+
+
 class OnceCallable(PyProxy):
     """A function that is gone after its first call."""
 
@@ -78,7 +83,9 @@ def _destroyed(*args: Any, **kwargs: Any) -> Any:
 
 def create_proxy(obj: Any, /, *, capture_this: bool = False, roundtrip: bool = True) -> PyProxy:
     """Return *obj* as JavaScript would hold it; it needs no `destroy()` here, and has one."""
-    return obj if isinstance(obj, PyProxy) else PyProxy(obj)
+    if isinstance(obj, PyProxy):
+        return obj
+    return _Later(obj) if inspect.isawaitable(obj) else PyProxy(obj)
 
 
 def create_once_callable(obj: Callable[..., Any], /, *, _may_syncify: bool = False) -> OnceCallable:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable
 from typing import Any
 
 from perdure._cloudflare.exceptions import js_error, js_exception
-from perdure._cloudflare.values import JsBytes, bytes_of, is_buffer, js_name, js_text, to_js
+from perdure._cloudflare.javascript.json_text import JSON
+from perdure._cloudflare.values import JsBytes, bytes_of, is_buffer, js_name, js_text
 from perdure._cloudflare.web.blob import Blob, view_blob
 from perdure._cloudflare.web.form_data import FormData, view_form
 from perdure._cloudflare.web.headers import Headers, view_headers
@@ -57,11 +57,7 @@ class WebBody(WebObject):
         return (await self.bytes()).decode("utf-8-sig", "replace")
 
     async def json(self) -> Any:
-        text = await self.text()
-        try:
-            return to_js(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise js_error("SyntaxError", str(error)) from error
+        return JSON.parse(await self.text())
 
     async def blob(self) -> Blob:
         content_type = self._native.headers.get("content-type") or ""
