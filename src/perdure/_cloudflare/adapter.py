@@ -6,7 +6,9 @@ translates: the runtime's events to its handlers, calls to its methods, and what
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
@@ -154,8 +156,19 @@ def adapt(user_class: type, base: type) -> type:
 
 def _required(handler: Callable[..., Any]) -> int:
     """Return how many arguments *handler* cannot do without."""
+    if isinstance(handler, types.MethodType):
+        return _required_by_method(handler.__func__) - 1
+    return _required_by(handler)
+
+
+@functools.lru_cache(maxsize=1024)
+def _required_by_method(function: Callable[..., Any]) -> int:
+    return _required_by(function)  # asked for each request: a signature costs more than many a handler
+
+
+def _required_by(function: Callable[..., Any]) -> int:
     try:
-        parameters = inspect.signature(handler).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return 1
     return sum(

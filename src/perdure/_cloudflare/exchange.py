@@ -71,7 +71,8 @@ def response_to_native(value: Any) -> perdure.Response:
     Raises:
         TypeError: it is no response.
     """
-    value = getattr(value, "js_response", value)
+    if isinstance(value, (Response, FetchResponse)):
+        value = value.js_response
     if isinstance(value, JsResponse):
         return value._native
     if isinstance(value, perdure.Response):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,8 +24,12 @@ class WebObject(JsValue, metaclass=JsClass):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # asked for by copiers and inspectors, and by us before it is set
             raise AttributeError(name)
-        members = [each for each in dir(type(self)) if not each.startswith("_") and each not in _PROXY]
-        raise AttributeError(f"{type(self).name} has no member {name!r} here; it has {', '.join(members)}")
+        raise AttributeError(f"{type(self).name} has no member {name!r} here; it has {_members(type(self))}")
+
+
+@functools.cache  # code asks objects for members that they may not have
+def _members(cls: type) -> str:
+    return ", ".join(each for each in dir(cls) if not each.startswith("_") and each not in _PROXY)
 
 
 def is_absent(value: Any) -> bool:
