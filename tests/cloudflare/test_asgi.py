@@ -16,6 +16,7 @@ from starlette.responses import StreamingResponse
 from support.inside import until
 
 from perdure import testing
+from perdure._base import limits
 from perdure._base.current import current
 from perdure._cloudflare import bridge, workers
 from perdure._cloudflare.adapter import ObjectAdapter, WorkerAdapter, adapt
@@ -582,6 +583,35 @@ async def test_a_message_arrives_as_what_it_is(message):
         assert await ws.receive() == message
 
 
+async def test_a_client_cannot_send_more_than_the_application_takes():
+    """What it sent arrives in order all the same, also if receiving is given up in between."""
+    go_on = asyncio.Event()
+    app = fastapi.FastAPI()
+
+    @app.websocket("/")
+    async def slow(websocket: fastapi.WebSocket):
+        await websocket.accept()
+        try:
+            async with asyncio.timeout(0):
+                await websocket.receive_text()
+        except TimeoutError:
+            await go_on.wait()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    async with served(app) as running, running.websocket("/") as ws:
+        sent = 0
+        sending = asyncio.ensure_future(ws.send("0"))
+        while sending.done() or sent == 0:
+            sent += 1
+            assert sent <= limits.WEBSOCKET_WAITING_MAX + 10
+            sending = asyncio.ensure_future(ws.send(str(sent)))
+            for _ in range(10):
+                await asyncio.sleep(0)
+        go_on.set()
+        assert [await ws.receive() for _ in range(sent + 1)] == [str(number) for number in range(sent + 1)]
+
+
 async def test_the_application_hears_how_the_client_closed():
     app, ends = talking()
     async with served(app) as running:
@@ -736,8 +766,12 @@ async def test_the_steps_can_be_called_by_themselves():
     await task
     await shutdown()
     assert counts == {"started": 1, "ended": 1}
-    echo, _ = talking()
-    assert (await asgi.process_websocket(echo, Request("http://a.example/echo"))).status == 101
+    accepting = answering({"type": "websocket.accept"})
+    answer = await asgi.process_websocket(accepting, Request("http://a.example/"))
+    assert answer.status == 101
+    del answer  # its WebSocket goes with it, and the other end hears that
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.members("asgi.run_in_background")

@@ -54,9 +54,11 @@ class Connection:
 
     def __init__(self) -> None:
         self._client, self._server = WebSocketPair()
-        self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._received.put_nowait({"type": "websocket.connect"})
+        self._received: asyncio.Queue[tuple[dict[str, Any], asyncio.Future[None] | None]] = asyncio.Queue()
+        """Messages, and what waits until the application has taken them."""
+        self._received.put_nowait(({"type": "websocket.connect"}, None))
         self._is_over = False  # one of both sides has closed, or the application has refused
+        self._has_ended = False  # the application has
         self._refusal: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._refusal_body = b""
         self.response: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -65,7 +67,7 @@ class Connection:
         """Run the application, in a task of this."""
         stay_on_this_thread()
         try:
-            await app(scope, self._received.get, self._send)
+            await app(scope, self._receive, self._send)
             if not self.response.done():
                 raise RuntimeError(NO_ANSWER)
         except Exception as error:
@@ -79,10 +81,19 @@ class Connection:
             raise
         else:
             self._end(NORMAL)
+        finally:
+            self._has_ended = True
+            while not self._received.empty():
+                _let_go(self._received.get_nowait()[1])
 
     def _end(self, code: int) -> None:
         if not self._is_over:
             self._close(code, "")  # half open, the client would wait instead of connecting again
+
+    async def _receive(self) -> dict[str, Any]:
+        message, waiting = await self._received.get()
+        _let_go(waiting)
+        return message
 
     async def _send(self, message: dict[str, Any]) -> None:
         kind = message["type"]
@@ -143,9 +154,14 @@ class Connection:
 
     # --- what the client says ---------------------------------------------------------------------------
 
-    def _heard(self, event: MessageEvent) -> None:
+    async def _heard(self, event: MessageEvent) -> None:
         kind = "text" if isinstance(event.data, str) else "bytes"
-        self._received.put_nowait({"type": "websocket.receive", kind: event.data})
+        if self._has_ended:
+            return
+        waiting = asyncio.get_running_loop().create_future()
+        self._received.put_nowait(({"type": "websocket.receive", kind: event.data}, waiting))
+        # A message counts as under way until it is taken, so that a client cannot send more than there is room for.
+        await waiting
 
     def _heard_close(self, event: CloseEvent) -> None:
         self._gone(event.code, event.reason)
@@ -155,4 +171,9 @@ class Connection:
 
     def _gone(self, code: int, reason: str) -> None:
         self._is_over = True
-        self._received.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self._received.put_nowait(({"type": "websocket.disconnect", "code": code, "reason": reason}, None))
+
+
+def _let_go(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
