@@ -32,7 +32,7 @@ class Incoming:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._is_calling = False  # a call is being run within this step
-        self._unbegun = 0  # calls that have still to begin
+        self._unbegun = 0  # calls and reads that have still to begin
 
     # --- of ours --------------------------------------------------------------------------------------
 
@@ -54,10 +54,10 @@ class Incoming:
     def call(self, export: Export, path: Path, args: Decoded | None) -> RpcPromise:
         """Call what is at *path* of *export*, or read it if there are no arguments."""
         if args is None:
-            return export.target().get(path)
+            return self._in_turn(export, export.target().get(path))
         target = export.callee()
         if not args.slots:
-            return self._call(target, path, args)
+            return self._in_turn(export, self._call(target, path, args))
         promise = RpcPromise(loop=self._session.loop)
         export.hold()
 
@@ -66,7 +66,8 @@ class Incoming:
                 args.let_go()
                 settle(promise, None, error)
             else:
-                self._call(target, path, args).add_done_callback(partial(follow, promise))
+                called = self._in_turn(export, self._call(target, path, args))
+                called.add_done_callback(partial(follow, promise))
             export.unhold()
 
         fill(args.slots, go_on)
@@ -90,11 +91,22 @@ class Incoming:
                 self._is_calling = False
             if args.stubs:
                 args.let_go()  # the callee has handles of its own, for as long as the call is under way
-        if not promise.done():
-            self._unbegun += 1
-            if self._unbegun == 1:
-                loop.call_soon(self._begun, 1)
         return promise
+
+    def _in_turn(self, export: Export, promise: RpcPromise) -> RpcPromise:
+        """Return the outcome of what *export* was asked for; unless it is there, later calls wait until that has begun."""
+        if not promise.done():
+            self._wait()
+            asked = export.promise
+            if asked is not None and asked._pipeline is None and not asked.done():
+                asked.add_done_callback(self._wait)  # it begins then
+        return promise
+
+    def _wait(self, _: object = None) -> None:
+        """Let later calls wait for the first step of the task that was just made."""
+        self._unbegun += 1
+        if self._unbegun == 1:
+            self._session.loop.call_soon(self._begun, 1)
 
     def _begun(self, count: int) -> None:
         """Count out so many calls: this step of the loop comes after the first one of their tasks."""
@@ -128,13 +140,13 @@ class Incoming:
 
     def map(self, id: int, path: Path, captures: list[list[Any]], steps: list[Any]) -> RpcPromise:
         session = self._session
-        target = session.exports[id].target()
+        export = session.exports[id]
         held = [
             stub_of(session.exports[captured].target().dup()) if kind == "import" else self.stub(captured)
             for kind, captured in captures
         ]
         try:
-            return target.map(path, read_recipe(held, steps, session.form))
+            return self._in_turn(export, export.target().map(path, read_recipe(held, steps, session.form)))
         except ProtocolError:
             raise
         except Exception as error:

@@ -39,6 +39,10 @@ class Api(RpcTarget):
     def passes_on(self, tag):
         return self.slow(tag)
 
+    async def me_later(self):
+        await asyncio.sleep(0)
+        return self
+
     def in_a_context(self, tag):
         token = var.set(tag)
 
@@ -66,6 +70,11 @@ class Api(RpcTarget):
     def ends(self):
         self.heard.session.close()
         return Room()
+
+    @property
+    def noted(self):
+        self.log.append("read")
+        return len(self.log)
 
     def takes(self, stub):
         """Nothing comes of it."""
@@ -149,6 +158,31 @@ async def test_a_call_waits_for_those_before_it_to_begin(owner):
     assert api.log == [1, 2, 3, 4, 5]
     _, log = await step(api, push("plain", 6))
     assert log == [1, 2, 3, 4, 5, 6]
+
+
+@owners
+@pytest.mark.parametrize(
+    "first",
+    ['["push",["pipeline",0,["noted"]]]', '["push",["remap",0,["noted"],[],[["pipeline",0]]]]'],
+    ids=["read", "map"],
+)
+async def test_a_call_waits_for_what_was_read_before_it(owner, first):
+    api = served(owner)
+    await step(api, first, push("plain", "later"))
+    await until(lambda: len(api.log) == 2)
+    assert api.log == ["read", "later"]
+
+
+@owners
+async def test_a_call_waits_for_those_that_waited_for_their_target(owner):
+    api = served(owner)
+    await step(api, push("me_later"), push("plain", 1, to=1))
+    target = api.heard.session.exports[1].promise
+    target.add_done_callback(
+        lambda _: api.heard.receive(push("plain", 2, to=1))
+    )  # 1 has a task, which has not begun
+    await until(lambda: len(api.log) == 2)
+    assert api.log == [1, 2]
 
 
 @owners
