@@ -184,6 +184,37 @@ async def test_a_signal_ends_a_request():
             )
 
 
+async def test_a_signal_ends_the_body_too():
+    """Also one that stalls; what was open is closed."""
+    closed = []
+
+    async def chunks():
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async with a_world() as world:
+        world.get(ADDRESS).answer(lambda _request: perdure.Response(chunks()))
+        controller = AbortController.new()
+        response = await fetch(ADDRESS, signal=controller.signal)
+        reading = asyncio.ensure_future(response.text())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        controller.abort(JsException("enough", "AbortError"))
+        with pytest.raises(AbortError, match="enough"):
+            await reading
+        assert closed == [True]
+
+
+async def test_a_signal_that_expires_tells_its_listeners():
+    told = asyncio.get_running_loop().create_future()
+    signal = AbortSignal.timeout(1)
+    signal.addEventListener("abort", lambda event: told.set_result(event.target.reason.name))
+    assert await told == "TimeoutError"
+
+
 def test_a_signal_tells_its_listeners_once():
     controller, seen = AbortController.new(), []
     controller.signal.addEventListener("abort", lambda event: seen.append(event.type))

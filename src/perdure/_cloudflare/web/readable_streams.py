@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from perdure._cloudflare.exceptions import js_error, js_exception
 from perdure._cloudflare.values import JsArray, JsBytes, JsObject, bytes_of, is_buffer, relaxed_call
+from perdure._cloudflare.web.abort import abort_error
 from perdure._cloudflare.web.channel import Channel, Ending, as_error, begin
 from perdure._cloudflare.web.shape import WebObject, read_options
 from perdure._cloudflare.web.writable_streams import WritableStream, WritableStreamDefaultWriter
@@ -68,7 +69,6 @@ class ReadableStream(WebObject):
 
     def cancel(self, reason: Any = None) -> asyncio.Future[Any]:
         self._lock_for(None)
-        self._reader = None
         return begin(self._close(reason))
 
     def pipeTo(self, destination: WritableStream, options: Any = None, **named: Any) -> asyncio.Future[Any]:
@@ -141,7 +141,7 @@ class ReadableStream(WebObject):
         try:
             while True:
                 if signal and signal.aborted:
-                    raise signal.reason
+                    raise abort_error(signal.reason)
                 await writer.write(await self._next())
         except StopAsyncIteration:
             if not options.get("preventClose"):
