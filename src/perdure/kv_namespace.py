@@ -247,7 +247,7 @@ class KvNamespace:
             raise TypeError(f"A key is a str, and several are a list of them; got {keys!r}.")
         names = list(dict.fromkeys(keys))
         if not names:
-            return {}
+            raise ValueError("KV GET_BULK failed: 400 You must request a minimum of 1 key")
         if len(names) > limits.KV_KEYS_AT_ONCE_MAX:
             raise ValueError(
                 f"KV GET_BULK failed: 400 You can request a maximum of {limits.KV_KEYS_AT_ONCE_MAX} keys; "
@@ -264,7 +264,12 @@ class KvNamespace:
                 f"KV GET_BULK failed: 413 Total size of the values exceeds the limit of {limits.KV_VALUE_BYTES_MAX} "
                 "bytes. Ask for fewer keys at once."
             )
-        return {name: _value(one, type) for name, one in zip(names, found, strict=True)}
+        try:
+            return {name: _value(one, type) for name, one in zip(names, found, strict=True)}
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"KV GET_BULK failed: 400 At least one of the requested keys corresponds to a non-json value: {error}"
+            ) from None
 
     def _expires_s(
         self, expiration: datetime | float | None, expiration_ttl: timedelta | float | None
@@ -324,11 +329,11 @@ def _check_key(key: Any, verb: str) -> None:
 def _check_cache_ttl(cache_ttl: Any) -> None:
     if cache_ttl is None:
         return
-    wrong = f"KV GET failed: 400 Invalid cache_ttl of {cache_ttl}."
-    if not _is_integer(cache_ttl) or cache_ttl <= 0:
-        raise ValueError(f"{wrong} Please specify integer greater than 0.")
-    if cache_ttl < limits.KV_CACHE_TTL_S_MIN:
-        raise ValueError(f"{wrong} Cache TTL must be at least {limits.KV_CACHE_TTL_S_MIN}.")
+    if not _is_integer(cache_ttl) or cache_ttl < limits.KV_CACHE_TTL_S_MIN:
+        raise ValueError(
+            f"KV GET failed: 400 Invalid cache_ttl of {cache_ttl}. Cache TTL must be at least "
+            f"{limits.KV_CACHE_TTL_S_MIN}."
+        )
 
 
 def _is_integer(value: Any) -> bool:

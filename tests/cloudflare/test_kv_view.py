@@ -142,7 +142,7 @@ async def test_metadata_comes_with_a_value():
     assert (found.value, found.metadata.tags) == ([1], ["a"])
     assert nothing == {"value": None, "metadata": None, "cacheStatus": None}
     assert many["k"].metadata.n == 2
-    assert many["nothing"].value is None
+    assert many["nothing"] is None
 
 
 @pytest.mark.members("KvNamespace.get")
@@ -190,7 +190,7 @@ async def test_a_list_has_items_and_attributes():
             await kv.put(name, "1", metadata={"of": name})
         await kv.delete("b")
         first = await kv.list({"limit": 1.0, "prefix": None})
-        return first, await kv.list(cursor=first.cursor)
+        return first, await kv.list(cursor=first.cursor, limit=0)
 
     first, rest = await with_kv(work)
     assert [key.name for key in first.keys] == ["a"]
@@ -218,7 +218,11 @@ async def test_a_mistake_is_javascripts_error_and_pythons():
     async def work(kv):
         with pytest.raises(JsException) as caught:
             await kv.put("k", "1", {"expirationTtl": 5})
+        assert caught.value.name == "Error"
         assert caught.value.message.startswith("KV PUT failed: 400 Invalid expiration_ttl of 5.")
+        await kv.put("k", "{")
+        with pytest.raises(ValueError, match="SyntaxError: Expecting property name"):
+            await kv.get("k", "json")
         with pytest.raises(TypeError, match="Key name cannot be empty"):
             await kv.get("")
 

@@ -331,7 +331,22 @@ async def test_several_keys_are_read_at_once(kv):
     assert await kv.get(["b", "x", "a"]) == {"b": "[2]", "x": None, "a": "1"}
     assert await kv.get(["b", "a"], "json") == {"b": [2], "a": 1}
     assert await kv.get_with_metadata(["a", "x"]) == {"a": KvValue("1", "m"), "x": KvValue(None, None)}
-    assert await kv.get([]) == {}
+
+
+async def test_no_key_at_all_is_refused(kv):
+    """As by Cloudflare."""
+    with pytest.raises(ValueError, match="You must request a minimum of 1 key"):
+        await kv.get([])
+
+
+async def test_several_values_are_all_json_or_none_is_read(kv):
+    """The error is Cloudflare's."""
+    await kv.put("a", "1")
+    await kv.put("b", "{")
+    with pytest.raises(
+        ValueError, match="At least one of the requested keys corresponds to a non-json value"
+    ):
+        await kv.get(["a", "b"], "json")
 
 
 async def test_at_most_a_hundred_keys_are_read_at_once(kv):
@@ -355,7 +370,10 @@ async def test_several_values_have_a_limit_together(kv):
         await kv.get(["a", "b"])
 
 
-@pytest.mark.parametrize(("cache_ttl", "text"), [(29, "must be at least 30"), (-1, "greater than 0")])
+@pytest.mark.parametrize(
+    ("cache_ttl", "text"),
+    [(29, "must be at least 30"), (0, "must be at least 30"), ("60", "Invalid cache_ttl of 60")],
+)
 async def test_a_cache_ttl_is_checked_and_has_no_effect(kv, cache_ttl, text):
     """What would fail on Cloudflare fails here."""
     await kv.put("a", "1")

@@ -37,6 +37,8 @@ class Leads:
 
     path: str
     status: int = 307
+    is_rule: bool = False
+    """A line of `_redirects` says so, for every method; a page is for GET and HEAD."""
 
 
 def find(path: str, exists: Exists, handling: HtmlHandling) -> Found | Leads | None:

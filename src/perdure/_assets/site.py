@@ -92,7 +92,7 @@ class Site:
         if rule is not None:
             path, status = rule
             if status != 200:
-                return Leads(path, status)
+                return Leads(path, status, is_rule=True)
         path = _decoded(path.partition("?")[0])
         found = pages.find(path, exists, self._settings.html_handling)
         if found is None and whatever:
@@ -102,14 +102,14 @@ class Site:
         return None if found is None else (seen[found.file], found.status)
 
     async def _respond(self, request: Request, found: tuple[Asset, int] | Leads) -> Response:
+        if request.method not in ("GET", "HEAD") and not (isinstance(found, Leads) and found.is_rule):
+            return Response(NOT_ALLOWED, status=405, headers={"allow": "GET, HEAD"})
         url = urlsplit(request.url)
         if isinstance(found, Leads):
             where, mark, fragment = found.path.partition("#")
             if url.query and "?" not in where:
                 where = f"{where}?{url.query}"
             response = Response(None, status=found.status, headers={"location": where + mark + fragment})
-        elif request.method not in ("GET", "HEAD"):
-            return Response(NOT_ALLOWED, status=405, headers={"allow": "GET, HEAD"})
         else:
             response = await _file(found[0], request, found[1])
         add, remove = headers_for(url.path, url.netloc, self._folder.headers)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import perdure
-from perdure._cloudflare.convert import Answer, python_from_rpc, python_to_rpc, register_incoming
-from perdure._cloudflare.exceptions import js_error
+from perdure._cloudflare.convert import Answer, Convert, python_from_rpc, python_to_rpc, register_incoming
+from perdure._cloudflare.exceptions import js_error, js_exception
 from perdure._cloudflare.namespace_view import StubView
 from perdure._cloudflare.values import JsDict, JsMap, JsObject, bytes_of, is_buffer, js_name, js_text
 from perdure._cloudflare.views import Method, View, begin
@@ -38,38 +39,38 @@ class KvView(View):
         named = _reading(args, options)
         if isinstance(key, (list, tuple)):
             keys = [_text(one) for one in key]
-            return begin(
+            return _begin(
                 lambda: self._native.get(keys, **named), lambda found: JsMap(_each(found, python_from_rpc))
             )
-        return begin(lambda: self._native.get(_text(key), **named), _shown)
+        return _begin(lambda: self._native.get(_text(key), **named), _shown)
 
     def getWithMetadata(self, key: Any, *args: Any, **options: Any) -> Answer:
         """Return `{value, metadata, cacheStatus}`; of an array of keys a Map of these."""
         named = _reading(args, options)
         if isinstance(key, (list, tuple)):
             keys = [_text(one) for one in key]
-            return begin(
+            return _begin(
                 lambda: self._native.get_with_metadata(keys, **named),
-                lambda found: JsMap(_each(found, _with_metadata)),
+                lambda found: JsMap(_each(found, _one_of_many)),
             )
-        return begin(lambda: self._native.get_with_metadata(_text(key), **named), _with_metadata)
+        return _begin(lambda: self._native.get_with_metadata(_text(key), **named), _with_metadata)
 
     def put(self, key: Any, value: Any, *args: Any, **options: Any) -> Answer:
         """Let *value* be the value of *key*; options are expiration, expirationTtl and metadata."""
         _, named = _PUT.split((key, value, *args), options)
         whole = {name: _whole(named.pop(name)) for name in ("expiration", "expiration_ttl") if name in named}
-        return begin(lambda: self._native.put(_text(key), _value(value), **named, **whole))
+        return _begin(lambda: self._native.put(_text(key), _value(value), **named, **whole))
 
     def delete(self, key: Any) -> Answer:
         """Remove a key."""
-        return begin(lambda: self._native.delete(_text(key)))
+        return _begin(lambda: self._native.delete(_text(key)))
 
     def list(self, *args: Any, **options: Any) -> Answer:
         """Return `{keys, list_complete, cursor, cacheStatus}`; options are prefix, limit and cursor."""
         _, named = _LIST.split(args, options)
         if "limit" in named:
-            named["limit"] = _whole(named["limit"])
-        return begin(lambda: self._native.list(**named), _page)
+            named["limit"] = _whole(named["limit"]) or None  # 0 is no limit of one's own
+        return _begin(lambda: self._native.list(**named), _page)
 
 
 class AssetsView(View):
@@ -82,6 +83,20 @@ class AssetsView(View):
     @property
     def _binding(self) -> AssetsView:
         return self  # what the SDK's own wrapper holds, and some projects reach for
+
+
+def _begin(function: Callable[[], Coroutine[Any, Any, Any]], convert: Convert = python_from_rpc) -> Answer:
+    """Begin what is asked of the namespace; mistakes are plain errors of JavaScript, but for JSON that is none."""
+
+    async def run() -> Any:
+        try:
+            return await function()
+        except json.JSONDecodeError as error:
+            raise js_exception(error, "SyntaxError") from None
+        except ValueError as error:
+            raise js_exception(error, "Error") from None
+
+    return begin(run, convert)
 
 
 def _reading(args: tuple[Any, ...], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +150,14 @@ def _shown(value: Any) -> Any:
 
 def _with_metadata(found: perdure.KvValue) -> JsDict:
     return JsDict(value=_shown(found.value), metadata=python_from_rpc(found.metadata), cacheStatus=None)
+
+
+def _one_of_many(found: perdure.KvValue) -> JsDict | None:
+    return (
+        None
+        if found == (None, None)
+        else JsDict(zip(found._fields, map(python_from_rpc, found), strict=True))
+    )
 
 
 def _each(found: Mapping[str, Any], convert: Any) -> dict[str, Any]:

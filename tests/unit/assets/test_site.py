@@ -105,6 +105,7 @@ def test_files_are_for_get_and_head(folder):
     response, body = ask(folder, "/", method="POST")
     assert (response.status, response.headers.get("allow")) == (405, "GET, HEAD")
     assert b"run_worker_first" in body
+    assert ask(folder, "/about.html", method="POST")[0].status == 405
     assert ask(folder, "/api", method="POST")[1] == b"worker"
 
 
