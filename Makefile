@@ -56,6 +56,7 @@ bench: $(READY)  ## benchmarks, one file a question, beside workerd where it has
 docs: $(READY)  ## write the pages that are made from the tests and the code
 	$(BIN)/python scripts/compatibility.py
 	$(BIN)/python scripts/api.py
+	$(BIN)/python scripts/cloudflare.py
 
 check: lint types test  ## all that CI does before `make test-all`
 

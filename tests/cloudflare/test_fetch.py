@@ -253,7 +253,7 @@ async def test_pyfetch_ends_by_a_signal_and_by_abort():
             FetchResponse("", JsResponse.new("")).abort()
 
 
-@pytest.mark.members("pyodide.http.FetchResponse.unpack_archive")
+@pytest.mark.members("workers.Response.unpack_archive")
 async def test_an_archive_is_unpacked(tmp_path):
     async with a_world() as world:
         data = BytesIO()

@@ -26,6 +26,12 @@ def test_the_page_of_compatibility_is_the_one_that_make_docs_writes():
     assert script.PAGE.read_text() == script.page(), "run `make docs`"
 
 
+def test_the_tables_of_cloudflares_members_are_those_that_make_docs_writes():
+    """They are up to date."""
+    script = _script("cloudflare")
+    assert script.PAGE.read_text() == script.page(), "run `make docs`"
+
+
 def test_the_pages_of_the_reference_are_those_that_make_docs_writes():
     """They are up to date."""
     script = _script("api")
