@@ -10,6 +10,7 @@ from support.held_disk import HeldDisk
 from support.inside import an_object, attempt, inside, live_of, until
 
 from perdure import DataCloneError, DurableObject, ObjectReset
+from perdure._base.handover import Handover
 
 ENDED: list[str] = []
 
@@ -157,6 +158,23 @@ async def test_a_reset_breaks_a_stream():
         await anext(stream)
         await attempt(stub.abort())
         assert isinstance(await attempt(anext(stream)), ObjectReset)
+
+
+async def test_a_reader_is_told_of_a_maker_that_ends_before_it_has_begun():
+    """A reset ends its task without one step of its code, which would have told; the reader waited for ever."""
+
+    async def numbers():
+        yield 1
+
+    handover = Handover(numbers(), None, asyncio.get_running_loop())
+    reading = handover.next()
+    waits_for = reading.send(None)  # it waits before the maker's task has its first step
+    handover._task.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert waits_for.done()
+    with pytest.raises(ConnectionError, match="its maker is gone"):
+        reading.send(None)
 
 
 @pytest.mark.parametrize("of_a_stream", [True, False])

@@ -60,6 +60,7 @@ class Handover:
         self._piece: tuple[Any, BaseException | None] | None = None  # made, and not taken yet
         self._given: asyncio.Future[None] | None = None  # tells a reader that waits
         self._task = loop.create_task(self._make())
+        self._task.add_done_callback(self._over)
 
     # --- the maker's side -----------------------------------------------------------------------------
 
@@ -86,6 +87,11 @@ class Handover:
                 await self._close()
         else:
             self._give(_END, None)
+
+    def _over(self, _: object) -> None:
+        """Hear that the task is done. An object that is reset before its first step ends it without any: nothing was told."""
+        if self._given is not None:
+            self._give(_END, self._gone())
 
     async def _close(self) -> None:
         close = getattr(self._pieces, "aclose", None)
