@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 REPLACED: Final = "The object's data was replaced by an import."
 _LINES_MAX: Final = 5
 _LOOK_S: Final = 0.005
+_MAGIC: Final = b"SQLite format 3\0"
 _FORMAT_AT: Final = 18
 _WAL: Final = b"\2\2"
 _LEFT: Final = re.compile(r"[0-9a-f]{64}\.sqlite-[0-9a-f]{16}")
@@ -142,6 +143,7 @@ def _prepare(
             alarm_ms = metadata.alarm_in(database)
             database.copy_to(new)
         left_out = take_over(new, source, leave_out=leave_out)
+        _check_copy(new, source)
     except SqlError as error:
         raise StorageError(f"{source} cannot be imported: {error}.") from error
     fd = disk.open(new)
@@ -170,6 +172,9 @@ def _check_wal(disk: Disk, source: str, is_in_place: bool) -> None:
         head = stream.read(100)
     if not head:
         raise StorageError(f"{source} is empty.")
+    # SQLite itself takes anything of less than 512 bytes for an empty database.
+    if not head.startswith(_MAGIC):
+        raise StorageError(f"{source} is not a database of SQLite.")
     if is_in_place or head[_FORMAT_AT : _FORMAT_AT + 2] != _WAL or disk.size(f"{source}-wal"):
         return
     root = source
@@ -183,10 +188,15 @@ def _check_wal(disk: Disk, source: str, is_in_place: bool) -> None:
         )
 
 
-def _check(database: PlainFile, source: str) -> None:
-    lines = [str(line) for (line,) in database.run(f"PRAGMA integrity_check({_LINES_MAX})")]
+def _check_copy(copy: str, source: str) -> None:
+    """Look at what the object will have: that is what `verify` sees later."""
+    with PlainFile(copy) as database:
+        lines = [str(line) for (line,) in database.run(f"PRAGMA integrity_check({_LINES_MAX})")]
     if lines != ["ok"]:
         raise StorageError(f"{source} is damaged, and was not imported: {'; '.join(lines)}.")
+
+
+def _check(database: PlainFile, source: str) -> None:
     [(encoding,)] = database.run("PRAGMA encoding")
     if encoding != "UTF-8":
         raise StorageError(

@@ -259,6 +259,7 @@ async def test_damaged_files_are_refused(tmp_path: Path) -> None:
         stream.seek(2 * 4096)
         stream.write(bytes(4096))
     (tmp_path / "text").write_text("text" * 2000)
+    (tmp_path / "short").write_text("SQLite takes what has less than 512 bytes for an empty database")
     (tmp_path / "empty").write_bytes(b"")
     async with an_engine() as engine:
         store, _ = owned(engine)
@@ -266,6 +267,7 @@ async def test_damaged_files_are_refused(tmp_path: Path) -> None:
         for source, text in (
             (file, "damaged|malformed"),
             (str(tmp_path / "text"), "not a database"),
+            (str(tmp_path / "short"), "not a database"),
             (str(tmp_path / "empty"), "empty"),
             (store.path, "belongs to this data folder"),
         ):
