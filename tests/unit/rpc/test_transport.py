@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import stat
+from itertools import pairwise
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.sessions import Api, Room
 
 from perdure._base import limits
 from perdure._rpc import transport
-from perdure._rpc.transport import connect_tcp, connect_unix, listen_tcp, listen_unix
+from perdure._rpc.transport import Connection, connect_tcp, connect_unix, listen_tcp, listen_unix
 from perdure.errors import Disconnected, PerdureError
 from perdure.rpc_server import capability_of
 
@@ -234,3 +238,72 @@ async def test_a_peer_that_does_not_read_does_not_keep_a_connection_open(tmp_pat
     await asyncio.wait_for(connection.close(), 5)
     accepted[0][1].transport.abort()
     deaf.close()
+
+
+class Wire:
+    """A transport that goes nowhere."""
+
+    def __init__(self):
+        self.closed = False
+        self.said = b""
+
+    def set_write_buffer_limits(self, high):
+        pass
+
+    def writelines(self, parts):
+        self.said += b"".join(parts)
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def is_closing(self):
+        return self.closed
+
+    def close(self):
+        self.closed = True
+
+    abort = close
+
+
+BODIES = [msgspec.msgpack.encode(message) for message in (call("add", 1, 2), ["pull", 1], call("room", "a"))]
+
+
+@pytest.mark.fuzz
+@given(st.data())
+def test_whatever_arrives_in_whatever_pieces_is_frames_or_the_end(data):
+    """Nothing is raised, what comes in pieces is heard as what comes at once, and nothing is kept of a session that is over."""
+    frames = data.draw(st.lists(st.sampled_from(BODIES) | st.binary(max_size=20), max_size=6))
+    arrives = b"".join(len(body).to_bytes(4, "big") + body for body in frames)
+    arrives += data.draw(st.binary(max_size=12))
+    if arrives and data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(arrives) - 1))
+        arrives = arrives[:at] + data.draw(st.binary(max_size=3)) + arrives[at + 1 :]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(arrives)), max_size=8)))
+
+    async def heard(cuts):
+        connection = Connection(capability_of(Api()), None)
+        wire, bodies = Wire(), []
+        connection.connection_made(wire)
+        receive = connection.session.receive
+
+        def note(body):
+            bodies.append(body)
+            receive(body)
+
+        connection.session.receive = note
+        for begin, end in pairwise([0, *cuts, len(arrives)]):
+            if not wire.closed:
+                connection.data_received(arrives[begin:end])
+            assert len(connection._buffer) <= len(arrives[:end])
+        is_over = connection.session.ended is not None
+        assert wire.closed == is_over
+        assert not (is_over and connection._buffer)
+        await asyncio.sleep(0)
+        connection.eof_received()
+        connection.connection_lost(None)
+        gc.collect()
+        await asyncio.sleep(0)
+        assert connection.session.counts == (0, 0)
+        return bodies, is_over
+
+    assert asyncio.run(heard(cuts)) == asyncio.run(heard([]))
