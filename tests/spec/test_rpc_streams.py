@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from types import SimpleNamespace
 
 import pytest
 from support.held_disk import HeldDisk
@@ -174,6 +175,23 @@ async def test_a_reader_is_told_of_a_maker_that_ends_before_it_has_begun():
     await asyncio.sleep(0)
     assert waits_for.done()
     with pytest.raises(ConnectionError, match="its maker is gone"):
+        reading.send(None)
+
+
+async def test_a_piece_of_an_object_that_is_reset_before_the_reader_takes_it_does_not_leave():
+    """Its write may be lost, and then the output gate waits for it no more (GATE-08)."""
+
+    async def numbers():
+        yield 1
+
+    maker = SimpleNamespace(broken=None, used_store=None)
+    handover = Handover(numbers(), maker, asyncio.get_running_loop())
+    reading = handover.next()
+    waits_for = reading.send(None)
+    while not waits_for.done():
+        await asyncio.sleep(0)
+    maker.broken = ObjectReset("a write was lost")
+    with pytest.raises(ObjectReset, match="a write was lost"):
         reading.send(None)
 
 

@@ -126,6 +126,8 @@ class Handover:
         store = None if self._maker is None else self._maker.used_store
         if store is not None and not store.gate.is_open:
             await store.gate.wait()
+        if self._maker is not None and self._maker.broken is not None:
+            raise self._gone()  # its writes may be lost, and then the gate waits for them no more
         assert self._piece is not None, "one reader at a time"
         (piece, error), self._piece = self._piece, None
         if error is not None:

@@ -183,6 +183,27 @@ async def test_what_the_worker_raises_reaches_the_test():
             await app.fetch("/fail")
 
 
+async def test_files_of_assets_are_served_in_front_of_the_worker(tmp_path: Path):
+    """As the server does, whether a configuration or an argument names their folder."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "page.txt").write_text("a page")
+    (tmp_path / "kit_with_files.py").write_text(
+        "from perdure import Response, WorkerEntrypoint\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request):\n"
+        "        return Response('the worker')\n"
+    )
+    (tmp_path / "wrangler.json").write_text(
+        '{"name": "kit", "main": "kit_with_files.py", "assets": {"directory": "public"}}'
+    )
+    for app in (testing.runtime(config=tmp_path), an_app(assets=tmp_path / "public")):
+        async with app:
+            assert await (await app.fetch("/page.txt")).text() == "a page"
+            head = await app.fetch("/page.txt", method="HEAD")
+            assert (head.status, head.body) == (200, None)
+            assert await (await app.fetch("/nothing.txt")).text() != "a page"
+
+
 async def test_the_answer_to_head_has_no_body():
     """As over HTTP, whatever the worker returns."""
 
