@@ -326,6 +326,8 @@ class Perdure:
                 live.abort(error)
             for roster in list(space.rosters.values()):
                 roster.cut(DISCONNECTED)
+        for store in host.storage._stores.values():
+            store.gate.break_(error)  # else calls to outside that wait there would still leave
         for peer in self._peers:
             peer.take_loss()
 

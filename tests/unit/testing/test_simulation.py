@@ -48,6 +48,9 @@ class Counter(DurableObject):
         await self.hit()
         await self.daily()
 
+    async def tell(self, listener):
+        await listener(await self.hit())
+
     async def wait(self):
         await asyncio.get_running_loop().create_future()
 
@@ -202,6 +205,18 @@ async def test_calls_in_progress_and_later_ones_fail_when_the_process_crashes(si
         await call
     with pytest.raises(Disconnected, match="connection lost"):
         await stub.value()
+
+
+@simulated(Counter)
+async def test_a_call_that_a_killed_process_held_back_does_not_leave(sim):
+    """The step at hand goes on, on a disk that nobody looks at any more; what waits for it reaches nobody."""
+    heard = []
+    sim.faults.crash("before_journal_append", power=False)
+    with pytest.raises(Disconnected):
+        await counter(sim).tell(heard.append)
+    await sim.restart()
+    await sim.until_idle()
+    assert (heard, await counter(sim).value()) == ([], 0)
 
 
 @simulated(Counter)
