@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -61,3 +63,16 @@ def run(coroutine: Any) -> Any:
     """Run *coroutine* on a loop of its own, the kind that the command line uses."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(coroutine)
+
+
+@pytest.fixture(scope="module")
+def cheap_collections() -> Iterator[None]:
+    """
+    Let the garbage collector pass over what is there already: half a million objects of pytest, Hypothesis and their like.
+
+    For tests that look whether anything of theirs is left, some of them a hundred times.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
