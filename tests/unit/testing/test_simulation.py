@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perdure import DurableObject, Response, WebSocketPair, WorkerEntrypoint
+from perdure import DurableObject, Response, ScheduledObject, WebSocketPair, WorkerEntrypoint
 from perdure._storage.journal.writer import Writer
-from perdure.errors import Disconnected, ObjectReset, StorageFailed
+from perdure.errors import Disconnected, ObjectReset, StorageFailed, TimedOut
 from perdure.testing.exploring import POINT, SEED, SEEDS, crash_at_every_point, explore, simulated
 from perdure.testing.faults import _PLACES, POINTS
 from perdure.testing.loop import Deadlock
@@ -88,6 +88,70 @@ async def test_time_goes_to_a_date(sim):
     await sim.advance_to(datetime(2031, 6, 1, tzinfo=UTC))
     assert sim.now.date() == datetime(2031, 6, 1).date()
     assert abs(time.time() - sim.now.timestamp()) < 1
+
+
+class Clockwork(ScheduledObject):
+    """Everything that waits for a time, and when it came."""
+
+    def times(self):
+        return self.ctx.storage.kv.get("times", [])
+
+    def mark(self, what):
+        self.ctx.storage.kv["times"] = [
+            *self.times(),
+            f"{what} {datetime.fromtimestamp(time.time(), UTC):%H:%M}",
+        ]
+
+    async def begin(self):
+        self.schedules.every(timedelta(hours=10), self.mark, "schedule")
+
+    async def hang(self):
+        await asyncio.Event().wait()
+
+
+class Nightly(WorkerEntrypoint):
+    async def scheduled(self, controller):
+        await self.env.CLOCKWORK.get_by_name("a").mark("cron")
+
+
+class Retrying(DurableObject):
+    async def begin(self):
+        self.ctx.storage.set_alarm(timedelta(hours=1))
+
+    async def alarm(self, info):
+        if info.retry_count < 3:
+            raise ValueError("not yet")
+        self.ctx.storage.kv["tries"] = info.retry_count
+
+    async def tries(self):
+        return self.ctx.storage.kv.get("tries")
+
+
+@simulated(Clockwork, Nightly, crons=["0 3 * * *"], event_timeout_s=60.0)
+async def test_schedules_and_cron_triggers_run_in_virtual_time(sim):
+    """From midnight to midnight."""
+    clockwork = sim.env.CLOCKWORK.get_by_name("a")
+    await clockwork.begin()
+    await sim.advance(days=1)
+    assert await clockwork.times() == ["cron 03:00", "schedule 10:00", "schedule 20:00"]
+
+
+@simulated(Clockwork, event_timeout_s=60.0)
+async def test_time_limits_pass_in_virtual_time(sim):
+    before = sim.now
+    with pytest.raises(TimedOut):
+        await sim.env.CLOCKWORK.get_by_name("a").hang()
+    assert timedelta(seconds=60) <= sim.now - before < timedelta(seconds=61)
+
+
+@simulated(Retrying)
+async def test_retries_of_an_alarm_come_in_virtual_time(sim):
+    """Each later than the one before, until it works."""
+    retrying = sim.env.RETRYING.get_by_name("a")
+    await retrying.begin()
+    await sim.advance(hours=1, minutes=5)
+    assert await retrying.tries() == 3
+    assert [entry.event for entry in sim.logs].count("alarm_failed") == 3
 
 
 @simulated(Counter)
