@@ -17,6 +17,8 @@ from simulation.story import Report, play
 
 HANGS_S = 300
 """A story that takes so long does not end any more: its stack is printed, and the soak fails."""
+TELLS_EVERY_S = 60
+"""So often it says how far it has come."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"seeds from {first}, {os.cpu_count()} at a time", flush=True)
         reports = many(first, began_s + options.seconds)
     seeds = violations = answers = crashes = 0
+    told_s = began_s
     for report in reports:
         seeds += 1
         violations += len(report.violations)
@@ -42,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"seed {report.seed}: {text}")
         if report.violations:
             print(f"  replay it: make soak SEED={report.seed}", flush=True)
+        if time.monotonic() - told_s >= TELLS_EVERY_S:
+            told_s = time.monotonic()
+            print(f"after {told_s - began_s:.0f} s: seeds {seeds}, violations {violations}", flush=True)
     took_s = time.monotonic() - began_s
     print(f"{seeds / took_s:.1f} seeds a second, {answers:,} promises heard, {crashes:,} crashes")
     print(f"seeds {seeds}, violations {violations}")

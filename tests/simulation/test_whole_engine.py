@@ -54,6 +54,14 @@ def test_the_soak_ends_with_how_many_seeds_and_violations():
     assert ran.returncode == 0
 
 
+def test_the_soak_tells_how_far_it_has_come(monkeypatch, capsys):
+    """One that runs for hours is not silent until its end."""
+    monkeypatch.setattr(soak, "play", lambda seed: Report(seed, [], 1, 1, 0))
+    monkeypatch.setattr(soak, "TELLS_EVERY_S", 0)
+    assert soak.main(["--seed", "5"]) == 0
+    assert capsys.readouterr().out.startswith("after 0 s: seeds 1, violations 0\n")
+
+
 def test_the_soak_tells_a_violation_and_how_to_replay_it(monkeypatch, capsys):
     """With exit code 1."""
     monkeypatch.setattr(soak, "play", lambda seed: Report(seed, ["a row is gone"], 1, 1, 0))
