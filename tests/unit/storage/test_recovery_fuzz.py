@@ -11,10 +11,10 @@ from functools import cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.inside import Unsynced
 from support.log import Heard, frame, key, open_journal
 
 from perdure._base.limits import PAGE_BYTES
-from perdure._storage.files import RealDisk
 from perdure._storage.journal.record import Fields
 from perdure._storage.journal.recovery import recover
 from perdure._storage.layout import Layout
@@ -24,16 +24,6 @@ from perdure.testing.harness import memory_folder
 STORES = 3
 State = tuple[tuple[int, ...], ...]
 """Of each store the first byte of each page."""
-
-
-class Unsynced(RealDisk):
-    def fsync(self, fd: int) -> None:
-        pass
-
-    datasync = fsync
-
-    def sync_folder(self, path: str) -> None:
-        pass
 
 
 @cache
@@ -78,6 +68,17 @@ def a_log() -> tuple[dict[str, bytes], list[State]]:
                 files[name] = file.read()
     assert len(files) >= 3
     return files, states
+
+
+def a_folder(root: str, files: dict[str, bytes]) -> Layout:
+    """Lay the segments into a data folder without stores."""
+    layout = Layout(root)
+    os.makedirs(layout.journal)
+    os.makedirs(layout.objects)
+    for name, content in files.items():
+        with open(os.path.join(layout.journal, name), "wb") as file:
+            file.write(content)
+    return layout
 
 
 def seen(pages: list[dict[int, int]]) -> State:
@@ -143,12 +144,7 @@ def test_whatever_happened_to_segments_every_store_is_as_it_was_after_one_commit
         files = damaged(data, files) or files
     root = tempfile.mkdtemp(dir=memory_folder())
     try:
-        layout = Layout(root)
-        os.makedirs(layout.journal)
-        os.makedirs(layout.objects)
-        for name, content in files.items():
-            with open(os.path.join(layout.journal, name), "wb") as file:
-                file.write(content)
+        layout = a_folder(root, files)
         try:
             recover(Unsynced(), layout)
         except DataFolderError:
@@ -164,11 +160,6 @@ def test_whatever_happened_to_segments_every_store_is_as_it_was_after_one_commit
 def test_without_damage_every_commit_is_there(tmp_path):
     """Else the test above would say nothing."""
     files, states = a_log()
-    layout = Layout(str(tmp_path))
-    os.makedirs(layout.journal)
-    os.makedirs(layout.objects)
-    for name, content in files.items():
-        with open(os.path.join(layout.journal, name), "wb") as file:
-            file.write(content)
+    layout = a_folder(str(tmp_path), files)
     recover(Unsynced(), layout)
     assert found(layout) == states[-1]
