@@ -22,4 +22,4 @@ def test_the_examples_of_simulations_run():
     for name in tests:
         names[name]()
     assert names["balances"] == {100, 110}
-    run_state_machine_as_test(names["BasketMachine"], settings=settings(max_examples=20))
+    run_state_machine_as_test(names["BasketMachine"], settings=settings(max_examples=8))
