@@ -238,6 +238,14 @@ def test_what_is_shared_or_cyclic_stays_so():
     assert got["again"] is got["list"]
 
 
+def test_what_is_nested_too_deeply_is_a_datacloneerror():
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(JsException, match="DataCloneError: A value that is nested so deeply"):
+        python_to_rpc(value)
+
+
 def test_a_view_goes_as_the_native_object_it_stands_for():
     class View:
         def __init__(self, native: object) -> None:

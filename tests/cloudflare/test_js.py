@@ -223,6 +223,16 @@ def test_what_holds_itself_is_no_json():
     assert js.JSON.stringify([shared, shared]) == "[[],[]]"
 
 
+def test_json_of_any_depth_or_size_is_read_or_refused():
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert "RangeError: Maximum call stack" in error_of(js.JSON.stringify, deep)
+    assert "RangeError: Maximum call stack" in error_of(js.JSON.parse, "[" * 100_000 + "]" * 100_000)
+    assert js.JSON.parse("1" * 10_000) == math.inf
+    assert len(js.JSON.stringify(10**10_000)) == 10_001
+
+
 def test_an_instance_of_a_class_is_no_json():
     class Room:
         pass

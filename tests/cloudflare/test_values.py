@@ -303,11 +303,12 @@ def test_assign_and_assign_to_copy_all_of_it():
     "make",
     [
         lambda: Uint8Array.new(-1),
+        lambda: ArrayBuffer.new(10**15),
         lambda: Int16Array.new(ArrayBuffer.new(3)),
         lambda: Uint8Array.new(2).set([1, 2, 3]),
         lambda: DataView.new(ArrayBuffer.new(2)).getInt32(0),
     ],
-    ids=["size", "odd", "set", "view"],
+    ids=["size", "huge", "odd", "set", "view"],
 )
 def test_what_does_not_fit_is_a_rangeerror(make: Any):
     with pytest.raises(JsException, match="RangeError"):
@@ -396,7 +397,7 @@ def test_dates_compare_and_subtract():
         (1.0, "1"), (-0.0, "0"), (0.1, "0.1"), (1e21, "1e+21"), (123456789012345680000.0, "123456789012345680000"),
         (1.5e-7, "1.5e-7"), (0.000001, "0.000001"), (math.nan, "NaN"), (-math.inf, "-Infinity"), (True, "true"),
         (None, "undefined"), (jsnull, "null"), ([1, [None, 2]], "1,,2"), ({}, "[object Object]"), (JsMap(), "[object Map]"),
-        (2**53 - 1, "9007199254740991"),
+        (2**53 - 1, "9007199254740991"), (2**70, "1180591620717411303424"),
     ],
     ids=str,
 )  # fmt: skip

@@ -35,6 +35,7 @@ from perdure.rpc import RpcStub
 
 CANNOT_CLONE: Final = 'Could not serialize object of type "{kind}". This type does not support serialization.'
 CANNOT_SEND: Final = "{kind} cannot be sent over RPC{where}: {instead}."
+TOO_DEEP: Final = "A value that is nested so deeply could not be cloned: make it flatter."
 _SAME: Final = frozenset({type(None), bool, int, str})
 _ATOMS: Final = _SAME | {float, bytes}
 
@@ -71,7 +72,10 @@ def python_to_rpc(value: Any) -> Any:
     """
     if type(value) in _ATOMS:
         return value
-    return _Out(value).convert(value)
+    try:
+        return _Out(value).convert(value)
+    except RecursionError:
+        raise js_exception(DataCloneError(TOO_DEEP)) from None
 
 
 class _Out:

@@ -13,7 +13,6 @@ from typing import Any, Final, TextIO
 from perdure._cloudflare.exceptions import JsException
 from perdure._cloudflare.javascript.json_text import JSON
 from perdure._cloudflare.values import JsMap, JsNull, js_number, js_text
-from perdure._cloudflare.values.text import number_text
 
 _DEPTH_MAX: Final = 4
 _ITEMS_MAX: Final = 100
@@ -29,12 +28,8 @@ def inspect(value: Any, depth: int = 0) -> str:
             if depth == 0
             else "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
         )
-    if value is None or isinstance(value, (bool, JsNull)):
+    if value is None or isinstance(value, (bool, int, float, JsNull)):
         return js_text(value)
-    if isinstance(value, int):
-        return int.__str__(value)
-    if isinstance(value, float):
-        return number_text(value)
     if isinstance(value, JsException):
         return value.stack
     if isinstance(value, BaseException):

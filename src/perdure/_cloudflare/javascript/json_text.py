@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NoReturn
 
+from perdure._base.bigint import to_decimal
 from perdure._cloudflare.exceptions import js_error
 from perdure._cloudflare.values import (
     JsArray,
@@ -38,6 +39,8 @@ class Json:
         """
         try:
             value = _array_ized(_decoder.decode(text if isinstance(text, str) else js_text(text)))
+        except RecursionError:
+            raise _too_deep() from None
         except json.JSONDecodeError as error:
             if error.pos >= len(error.doc.rstrip()):
                 raise js_error("SyntaxError", "Unexpected end of JSON input") from None
@@ -65,18 +68,36 @@ class Json:
             if isinstance(space, str)
             else " " * min(_INDENT_MAX, int(js_number(space or 0)))
         )
-        return _Writer(replacer, indent).text("", value)
+        try:
+            return _Writer(replacer, indent).text("", value)
+        except RecursionError:
+            raise _too_deep() from None
 
     def __repr__(self) -> str:
         return "Object [JSON]"
+
+
+def _too_deep() -> Exception:
+    return js_error(
+        "RangeError", "Maximum call stack size exceeded: the value is nested too deeply for JSON here"
+    )
 
 
 def _no_constant(name: str) -> NoReturn:
     raise js_error("SyntaxError", f"Unexpected token '{name[0]}': {name} is not valid JSON")
 
 
+def _integer(text: str) -> int | float:
+    """Return an integer exactly; one of more digits than Python reads is what JavaScript makes of it."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
 _decoder: Final = json.JSONDecoder(
     object_pairs_hook=lambda pairs: JsObject(pairs),
+    parse_int=_integer,
     parse_float=lambda text: as_number(float(text)),
     parse_constant=_no_constant,
 )
@@ -133,7 +154,7 @@ class _Writer:
                 json.dumps(str.__str__(value), ensure_ascii=False).encode(errors="backslashreplace").decode()
             )
         if isinstance(value, int):
-            return int.__str__(value)
+            return to_decimal(value)
         if isinstance(value, float):
             return number_text(value) if math.isfinite(value) else "null"
         if isinstance(value, dict):

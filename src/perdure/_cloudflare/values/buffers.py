@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 from perdure._cloudflare.values.base import JsBuffer, JsClass
-from perdure._cloudflare.values.text import js_number
+from perdure._cloudflare.values.text import js_number, js_text
 
 BUFFER_TYPES: Final = (bytes, bytearray, memoryview)
+BUFFER_BYTES_MAX: Final = 1 << 32
+"""A little less than JavaScript's; more is a mistake, which must not take the machine's memory."""
 
 
 class JsBytes(bytes, JsBuffer):
@@ -116,7 +118,7 @@ class ArrayBuffer(_Memory, metaclass=JsClass):
     __slots__ = ()
 
     def __init__(self, size: Any = 0) -> None:
-        self._whole = bytearray(int(js_number(size)) if not isinstance(size, BUFFER_TYPES) else size)
+        self._whole = bytearray(size) if isinstance(size, BUFFER_TYPES) else _blank(js_number(size), 1)
         self._memory = memoryview(self._whole)
 
     @classmethod
@@ -166,9 +168,7 @@ class TypedArray(_Memory, metaclass=JsClass):
         else:
             numbers = []
             count = js_number(0 if source is None else source)
-            if count != count or count < 0:
-                raise _range_error(f"Invalid typed array length: {source}")
-            self._whole = bytearray(int(count) * size)
+            self._whole = _blank(count, size)
         self._memory = memoryview(self._whole).cast(self._format)  # type: ignore[call-overload]
         if not isinstance(source, BUFFER_TYPES):
             for index, number in enumerate(numbers):
@@ -327,6 +327,13 @@ for _name, _code in {
     _reader, _writer = _accessors(_code)
     setattr(DataView, "get" + _name, _reader)
     setattr(DataView, "set" + _name, _writer)
+
+
+def _blank(count: int | float, size: int) -> bytearray:
+    """Return memory for *count* elements of *size* bytes."""
+    if count != count or not 0 <= count * size <= BUFFER_BYTES_MAX:
+        raise _range_error(f"Invalid array buffer length: {js_text(count)} elements of {size} bytes")
+    return bytearray(int(count) * size)
 
 
 def is_buffer(value: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from perdure._base.bigint import to_decimal
 from perdure._cloudflare.values.base import JsNull, JsProxy, js_name
 
 SAFE_INTEGER_MAX: Final = 2**53 - 1
@@ -23,7 +24,7 @@ def js_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return int.__str__(value) if abs(value) <= SAFE_INTEGER_MAX else number_text(float(value))
+        return to_decimal(value)  # beyond JavaScript's numbers it is a bigint there
     if isinstance(value, float):
         return number_text(value)
     if isinstance(value, (list, tuple)):
