@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import perdure
+from perdure import websockets as perdure_websockets
 from perdure._cloudflare import bridge
 from perdure._cloudflare.convert import python_to_rpc, register_incoming
 from perdure._cloudflare.exceptions import js_exception
@@ -13,15 +14,15 @@ from perdure._cloudflare.values import (
     JsArray,
     JsBytes,
     JsClass,
-    JsObject,
     bytes_of,
     is_buffer,
     js_text,
     unproxied,
 )
 from perdure._cloudflare.views import Value, View, as_it_is, call, methods, raw
+from perdure._cloudflare.web.events import CloseEvent, ErrorEvent, Event, MessageEvent
 from perdure._engine.methods import call_with
-from perdure.websockets import EVENT_TYPES, CloseEvent, ErrorEvent, MessageEvent
+from perdure.websockets import EVENT_TYPES
 
 _AS_TEXT: Final = (bool, int, float)
 
@@ -122,17 +123,16 @@ class _Handler(_Listener):
 _HANDLER: Final = _Handler(None, None)
 
 
-def event_object(event: Any, view: Any) -> JsObject:
+def event_object(event: Any, target: Any) -> Event:
     """Return an event of a native socket as JavaScript's listeners get it."""
-    shown = JsObject(type=event.type, target=view, currentTarget=view)
     match event:
-        case MessageEvent():
-            shown["data"] = message_data(event.data)
-        case CloseEvent():
-            shown |= {"code": event.code, "reason": event.reason, "wasClean": event.was_clean}
-        case ErrorEvent():
-            error = js_exception(event.error)
-            shown |= {"error": error, "message": str(event.error)}
+        case perdure_websockets.MessageEvent():
+            shown: Event = MessageEvent("message", data=message_data(event.data))
+        case perdure_websockets.CloseEvent():
+            shown = CloseEvent("close", code=event.code, reason=event.reason, wasClean=event.was_clean)
+        case perdure_websockets.ErrorEvent():
+            shown = ErrorEvent("error", message=str(event.error), error=js_exception(event.error))
+    shown.target = target
     return shown
 
 

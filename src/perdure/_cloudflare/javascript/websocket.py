@@ -11,8 +11,8 @@ from perdure._cloudflare import bridge
 from perdure._cloudflare.exceptions import js_error, js_exception
 from perdure._cloudflare.tasks import start
 from perdure._cloudflare.values import JsClass, js_text
-from perdure._cloudflare.web.events import CloseEvent, ErrorEvent, Event, EventTarget, MessageEvent
-from perdure._cloudflare.websocket_view import WebSocketView, message_data
+from perdure._cloudflare.web.events import CloseEvent, ErrorEvent, Event, EventTarget
+from perdure._cloudflare.websocket_view import WebSocketView, event_object
 from perdure.errors import PerdureError
 
 _NOT_OPEN: Final = (
@@ -72,7 +72,7 @@ class WebSocket(EventTarget, metaclass=_WebSocketClass):
         """Tell the listeners of an event of the native socket."""
         match event:
             case websockets.MessageEvent():
-                await self._tell_all(MessageEvent("message", data=message_data(event.data)))
+                await self._tell_all(event_object(event, self))
             case websockets.CloseEvent():
                 await self._closed(event.code, event.reason, event.was_clean)
             case websockets.ErrorEvent():
