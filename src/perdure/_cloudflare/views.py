@@ -108,7 +108,7 @@ class View(JsProxy):
         own = {
             name
             for base in cls.__mro__
-            if issubclass(base, View) and base is not View
+            if base not in View.__mro__
             for name in vars(base)
             if name[:1] != "_" and name != "constructor"
         }

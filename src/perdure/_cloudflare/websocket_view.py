@@ -27,14 +27,9 @@ from perdure.websockets import EVENT_TYPES
 _AS_TEXT: Final = (bool, int, float)
 
 
-class WebSocketView(View):
-    """One end of a connection; two views of the same end are equal."""
+class States:
+    """The numbers that `readyState` may be, by name."""
 
-    _js_name = "WebSocket"
-    _members = {
-        **{name: Value(as_it_is) for name in ("readyState", "url", "protocol", "extensions")},
-        **methods("accept:0:allowHalfOpen close:2", result=as_it_is),
-    }
     CONNECTING: Final = perdure.WebSocket.CONNECTING
     OPEN: Final = perdure.WebSocket.OPEN
     CLOSING: Final = perdure.WebSocket.CLOSING
@@ -43,6 +38,16 @@ class WebSocketView(View):
     READY_STATE_OPEN: Final = OPEN
     READY_STATE_CLOSING: Final = CLOSING
     READY_STATE_CLOSED: Final = CLOSED
+
+
+class WebSocketView(View, States):
+    """One end of a connection; two views of the same end are equal."""
+
+    _js_name = "WebSocket"
+    _members = {
+        **{name: Value(as_it_is) for name in ("readyState", "url", "protocol", "extensions")},
+        **methods("accept:0:allowHalfOpen close:2", result=as_it_is),
+    }
 
     binaryType = "arraybuffer"
     """Accepted; messages of bytes have the members of all of JavaScript's kinds of bytes."""

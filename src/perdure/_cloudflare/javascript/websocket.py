@@ -12,7 +12,7 @@ from perdure._cloudflare.exceptions import js_error, js_exception
 from perdure._cloudflare.tasks import start
 from perdure._cloudflare.values import JsClass, js_text
 from perdure._cloudflare.web.events import CloseEvent, ErrorEvent, Event, EventTarget
-from perdure._cloudflare.websocket_view import WebSocketView, event_object
+from perdure._cloudflare.websocket_view import States, WebSocketView, event_object
 from perdure.errors import PerdureError
 
 _NOT_OPEN: Final = (
@@ -29,22 +29,13 @@ class _WebSocketClass(JsClass):
         return isinstance(value, WebSocketView) or super().__instancecheck__(value)
 
 
-class WebSocket(EventTarget, metaclass=_WebSocketClass):
+class WebSocket(EventTarget, States, metaclass=_WebSocketClass):
     """
     A connection to a server, which begins at once.
 
     It tells of itself by the events "open", "message", "error" and "close"; then it needs no `accept()`. One in an
     object keeps that in memory for 15 minutes at most.
     """
-
-    CONNECTING: Final = perdure.WebSocket.CONNECTING
-    OPEN: Final = perdure.WebSocket.OPEN
-    CLOSING: Final = perdure.WebSocket.CLOSING
-    CLOSED: Final = perdure.WebSocket.CLOSED
-    READY_STATE_CONNECTING: Final = CONNECTING
-    READY_STATE_OPEN: Final = OPEN
-    READY_STATE_CLOSING: Final = CLOSING
-    READY_STATE_CLOSED: Final = CLOSED
 
     _handlers = ("open", "message", "error", "close")
     binaryType = "arraybuffer"
