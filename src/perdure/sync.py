@@ -44,6 +44,10 @@ def run_on(host: Host, work: Any, timeout_s: float | None) -> Any:
         coro.close()
         _drop(work)
         raise Disconnected(SHUTTING_DOWN) from None
+    except BaseException:  # Ctrl-C, before it was handed over: nobody is to be told that it was never awaited
+        with suppress(ValueError):  # or just then, and it runs already
+            coro.close()
+        raise
     try:
         return _wait(host, outcome, timeout_s)
     except BaseException:  # also Ctrl-C: nobody waits any more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -385,3 +386,22 @@ def test_a_runtime_that_was_stopped_by_a_call_may_be_left(threads):
     with Runtime(objects=[Counter], disk=Unsynced()).in_thread() as rt:
         rt.run(rt.stop)
     assert not threads()
+
+
+async def test_ctrl_c_before_the_work_was_handed_over_leaves_no_trace(monkeypatch, recwarn):
+    """Not even a warning that a coroutine was never awaited."""
+
+    def interrupted(coro, loop):
+        raise KeyboardInterrupt
+
+    def call():
+        try:
+            rt.run(rt.env.COUNTER.list)
+        except KeyboardInterrupt:
+            return "interrupted"
+
+    async with Runtime(objects=[Counter], disk=Unsynced()) as rt:
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+        assert await asyncio.to_thread(call) == "interrupted"
+        gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
