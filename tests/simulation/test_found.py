@@ -7,6 +7,7 @@ import errno
 import os
 from contextlib import suppress
 
+import pytest
 from simulation.story import open_files
 
 from perdure import DurableObject
@@ -146,16 +147,20 @@ def test_a_start_that_has_no_space_for_the_catalog_takes_up_later_what_the_log_t
     assert 0 < len(started) < 20
 
 
-def test_the_error_of_a_full_disk_keeps_nothing_open_of_what_could_not_be_written():
+@pytest.mark.parametrize("is_full", [True, False])
+def test_the_error_of_a_disk_keeps_nothing_open_of_what_could_not_be_written(is_full):
     """Whoever keeps the error kept, by its traceback, the batch and the WAL that the commit was read from."""
 
     async def test(sim):
         stub = sim.env.COUNTER.get_by_name("a")
         await stub.hit()
-        sim.disk.space_bytes = 0
-        with suppress(StorageReset):
+        if is_full:
+            sim.disk.space_bytes = 0
+        else:
+            sim.disk.sync_error = errno.EIO
+        with suppress(StorageReset, StorageFailed):
             await stub.fill(2 * limits.WAL_READ_BYTES)
-        assert [entry.error for entry in sim.logs if isinstance(entry.error, StorageReset)]
+        assert [entry.error for entry in sim.logs if isinstance(entry.error, StorageError)]
         folder = str(sim.folder)
         await sim.stop()
         assert not open_files(folder)

@@ -306,7 +306,9 @@ class Journal:
                 "since is not safe, and nothing can be made durable now. Check the disk, then start again: "
                 "every confirmed write is recovered from the journal."
             )
-            failed.__cause__ = error
+            # What the system said needs no traceback, and that would keep the commits, and the WALs that they are read
+            # from, with whoever keeps the error. Any other error is a mistake of ours: then it tells where.
+            failed.__cause__ = error.with_traceback(None) if isinstance(error, OSError) else error
         self.failed = failed
         lost = [*commits, *self._committer.gathered]
         self._committer.gathered.clear()
