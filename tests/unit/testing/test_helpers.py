@@ -111,7 +111,7 @@ async def test_ids_are_listed_of_what_is_stored_and_of_what_is_in_memory():
 # --- evictions ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.rows("TEST-05")
+@pytest.mark.rows("TEST-05", "LIFE-24")
 async def test_an_evicted_object_loses_its_memory_and_keeps_its_data():
     """`evictDurableObject(stub)`: storage kept, memory dropped, the constructor runs again next time (TEST-05)."""
     async with an_app() as app:
