@@ -142,7 +142,7 @@ class _Database:
         """Return *query* as a statement to bind values to, and to run. Nothing is looked at before it runs."""
         if not isinstance(query, str):
             raise D1TypeError(f"D1_TYPE_ERROR: prepare() takes SQL as a str; got {type(query).__name__}.")
-        return D1PreparedStatement(self, query)
+        return D1PreparedStatement(self, _text(query))
 
     async def batch(self, statements: Iterable[D1PreparedStatement]) -> list[D1Result]:
         """
@@ -200,7 +200,7 @@ class D1Database(_Database):
         """
         if not isinstance(query, str):
             raise D1TypeError(f"D1_TYPE_ERROR: exec() takes SQL as a str; got {type(query).__name__}.")
-        lines = query.strip().split("\n")
+        lines = _text(query).strip().split("\n")
         took_ms, failed = await self._keeper().lines(lines)
         if failed is not None:
             index, error = failed
@@ -262,10 +262,19 @@ def _bound(value: Any) -> Any:
             raise _unsupported(value, "an int has 64 bits at most")
         return int(value)
     if isinstance(value, str):
-        return str.__str__(value)  # of an Enum with text the text
+        return _text(str.__str__(value))  # of an Enum with text the text
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     raise _unsupported(value, "bind str, int, float, bytes, bool or None")
+
+
+def _text(value: str) -> str:
+    """Return *value*, if there is UTF-8 for it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _unsupported(value, "half a surrogate pair is no text in UTF-8") from None
+    return value
 
 
 def _unsupported(value: Any, advice: str) -> D1TypeError:

@@ -238,6 +238,17 @@ async def test_a_statement_is_a_str(perdure):
         await db.exec(b"SELECT 1")
 
 
+async def test_what_is_no_unicode_text_is_refused_at_once(perdure):
+    """Half a surrogate pair, in a statement or in a value."""
+    db = await filled(perdure)
+    with pytest.raises(D1TypeError, match="half a surrogate pair"):
+        db.prepare("SELECT '\ud800'")
+    with pytest.raises(D1TypeError, match="half a surrogate pair"):
+        await db.exec("SELECT '\ud800'")
+    with pytest.raises(D1TypeError, match="half a surrogate pair"):
+        db.prepare("SELECT ?").bind("\ud800")
+
+
 async def test_several_statements_in_one_give_the_rows_of_the_last(perdure):
     """Which has the parameters; all happen, or none. A comment may end the text."""
     db = await filled(perdure)

@@ -85,7 +85,7 @@ def test_a_file_may_be_a_dump_of_another_database(site, tmp_path):
     source.executemany("INSERT INTO t VALUES (?)", [(f"it's; {number:060}",) for number in range(2_000)])
     source.commit()
     (tmp_path / "dump.sql").write_text(
-        "\ufeff" + "\n".join(source.iterdump()) + "\n-- that was all", encoding="utf-8"
+        "\ufeff-- of a shop\n" + "\n".join(source.iterdump()) + "\n-- that was all", encoding="utf-8"
     )
     site.ok("d1", "execute", "DB", "--file", "dump.sql")
     assert site.ok("d1", "execute", "DB", "--command", "SELECT count(*) AS n FROM log").split() == [
@@ -215,6 +215,13 @@ def test_a_comment_that_is_open_at_the_end_does_not_hide_that_a_migration_was_ap
     migration(site, "0001_it's.sql", "CREATE TABLE t (a); /* open", "sql/other")
     site.ok("d1", "migrations", "apply", "OTHER")
     assert site.json("d1", "migrations", "list", "OTHER")["applied"] == ["0001_it's.sql"]
+
+
+def test_a_migration_without_statements_is_applied(site):
+    """Somebody thought better of it, and those after it come."""
+    migration(site, "0001_gone.sql", "-- no longer needed")
+    migration(site, "0002_init.sql", "CREATE TABLE t (a)")
+    assert site.json("d1", "migrations", "apply", "DB") == {"applied": ["0001_gone.sql", "0002_init.sql"]}
 
 
 def test_a_list_makes_no_data_folder(tmp_path):

@@ -260,7 +260,7 @@ class Admin:
             raise refused(
                 "d1/failed",
                 _ONE_TRANSACTION if text == NO_TRANSACTION_SQL else text,
-                help=f"nothing of it has happened; it failed in: {_start(statement)}",
+                help=f"nothing of it has happened; it failed in: {_start(statement)}" if statement else None,
             )
         return {
             "results": [

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from perdure._storage.script import is_blank, statements_of
+from perdure._storage.script import SPACE, is_blank, statements_of
 from perdure.durable_object import DurableObject
 from perdure.errors import SqlError
 
@@ -19,7 +19,8 @@ SERVED_BY: Final = "perdure"
 NO_STATEMENTS: Final = "No SQL statements detected."
 
 _TRANSACTION: Final = re.compile(
-    r"(?:begin(?:\s+(?:deferred|immediate|exclusive))?|commit|end)(?:\s+transaction)?\s*;?", re.IGNORECASE
+    rf"{SPACE}*+(?:begin(?:\s+(?:deferred|immediate|exclusive))?|commit|end)(?:\s+transaction)?\s*;?",
+    re.IGNORECASE,
 )
 
 
@@ -120,12 +121,12 @@ class D1Keeper(DurableObject[Any]):
         statement = ""
         try:
             with self.ctx.storage.transaction_sync():
-                for statement in (one for text in texts for one in _statements(text)):
+                for statement in (one for text in texts for one in statements_of(text)):
                     if not _TRANSACTION.fullmatch(statement):
                         answers.append(self._run((), statement, (), True))
         except SqlError as error:
             return [], (statement, error)
-        return answers, None
+        return (answers, None) if statement else ([], ("", SqlError(NO_STATEMENTS)))
 
     def _query(self, text: str, bindings: Sequence[Any], with_meta: bool) -> Answer:
         *others, last = _statements(text)

@@ -10,12 +10,17 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from perdure._base.limits import SQL_STATEMENT_BYTES_MAX
 from perdure._storage.database import is_complete
 
-_COMMENT: Final = r"(?:--[^\n]*|/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/|\Z))"  # one that is open ends with the text
-_TOKEN: Final = re.compile(rf"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|{_COMMENT}|;""")
-_TRIGGER: Final = re.compile(rf"(?:\s|{_COMMENT})*create\s+(?:temp(?:orary)?\s+)?trigger\b", re.IGNORECASE)
-_NOTHING: Final = re.compile(rf"(?:[\s;]|{_COMMENT})*")
+# Nothing is tried a second time: a line of dashes has very many ways to be comments.
+_COMMENT: Final = r"(?:--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z))"  # one that is open ends with the text
+SPACE: Final = rf"(?:\s++|{_COMMENT})"
+# A doubled quote within quotes is an end and a beginning. One that nothing closes hides no semicolons, so that a statement
+# near it is the one that fails.
+_TOKEN: Final = re.compile(rf"""'[^']*+'|"[^"]*+"|`[^`]*+`|\[[^\]]*+(?:\]|\Z)|{_COMMENT}|;""")
+_TRIGGER: Final = re.compile(rf"{SPACE}*+create{SPACE}++(?:temp(?:orary)?{SPACE}++)?trigger\b", re.IGNORECASE)
+_NOTHING: Final = re.compile(rf"(?:{SPACE}|;)*+")
 
 
 def statements_of(text: str) -> Iterator[str]:
@@ -25,7 +30,9 @@ def statements_of(text: str) -> Iterator[str]:
         if token[0] != ";":
             continue
         statement = text[start : token.end()]
-        if _TRIGGER.match(statement) and not is_complete(statement):
+        # Of one that SQLite refuses for its length nobody has to know where it ends.
+        is_short = len(statement) <= SQL_STATEMENT_BYTES_MAX
+        if is_short and _TRIGGER.match(statement) and not is_complete(statement):
             continue  # it ends one of the trigger's statements
         start = token.end()
         if not is_blank(statement):

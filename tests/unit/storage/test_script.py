@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure._base.limits import SQL_STATEMENT_BYTES_MAX
 from perdure._storage.script import is_blank, statements_of
 
 TRIGGER = (
@@ -30,6 +31,10 @@ TRIGGER = (
         (
             "CREATE TEMP TRIGGER t BEGIN SELECT 1; END; SELECT 2",
             ["CREATE TEMP TRIGGER t BEGIN SELECT 1; END;", "SELECT 2"],
+        ),
+        (
+            "CREATE/* a; */TRIGGER t BEGIN SELECT 1; END; SELECT 2",
+            ["CREATE/* a; */TRIGGER t BEGIN SELECT 1; END;", "SELECT 2"],
         ),
         ("CREATE TABLE trigger_log (a); SELECT 2", ["CREATE TABLE trigger_log (a);", "SELECT 2"]),
         ("SELECT 'open; SELECT 2", ["SELECT 'open;", "SELECT 2"]),
@@ -61,3 +66,21 @@ def test_a_long_text_with_an_open_quote_takes_no_time():
     """A mistake in a file of megabytes is told at once."""
     text = "INSERT INTO a VALUES ('x');\n" * 50_000 + "INSERT INTO a VALUES ('x);\n" + "SELECT 1;\n" * 50_000
     assert sum(1 for _ in statements_of(text)) == 100_001
+
+
+@pytest.mark.parametrize(
+    "mark", ["-" * 100, "--" + " --" * 50, "/*" + "*" * 100 + "*/"], ids=["line", "pairs", "stars"]
+)
+def test_a_comment_of_nothing_but_marks_takes_no_time(mark):
+    """People draw lines with them."""
+    text = f"{mark}\n-- users\n{mark}\nCREATE TABLE users (id);"
+    assert list(statements_of(f"{text}SELECT 2")) == [text, "SELECT 2"]
+    assert not is_blank(text)
+
+
+def test_a_trigger_without_an_end_takes_no_time():
+    """It is too long for a statement, and SQLite says so."""
+    statements = list(
+        statements_of("CREATE TRIGGER t AFTER INSERT ON a BEGIN " + ("SELECT 1" + " " * 1000 + ";") * 10_000)
+    )
+    assert len(statements[0]) > SQL_STATEMENT_BYTES_MAX
