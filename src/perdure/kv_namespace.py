@@ -200,6 +200,7 @@ class KvNamespace:
             )
         if prefix is not None and not isinstance(prefix, str):
             raise TypeError(f"list(): prefix must be a str, not {type(prefix).__name__}.")
+        _size_bytes(prefix or "", "GET", "prefix")
         # One more tells whether there are more.
         rows = await self._keeper().page(prefix or "", _place(cursor), int(count) + 1)
         more = len(rows) > count
@@ -283,7 +284,7 @@ class KvNamespace:
                 raise ValueError(f"{wrong} Please specify integer greater than 0.")
             if ttl < least_s:
                 raise ValueError(f"{wrong} Expiration TTL must be at least {least_s}.")
-            return now_s + int(ttl)
+            return min(now_s + int(ttl), limits.KV_EXPIRES_S_MAX)
         if expiration is None:
             return None
         time = expiration
@@ -300,7 +301,7 @@ class KvNamespace:
             )
         if time < now_s + least_s:
             raise ValueError(f"{wrong} Expiration times must be at least {least_s} seconds in the future.")
-        return int(time)
+        return min(int(time), limits.KV_EXPIRES_S_MAX)
 
     def __repr__(self) -> str:
         return f"<KvNamespace {self._id!r}>"
@@ -313,17 +314,21 @@ def _check_key(key: Any, verb: str) -> None:
         raise TypeError("Key name cannot be empty.")
     if key in (".", ".."):
         raise TypeError(f'"{key}" is not allowed as a key name.')
-    try:
-        size_bytes = len(key.encode())
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"KV {verb} failed: 400 The key {key!r} is no Unicode text: it has half a surrogate pair."
-        ) from None
+    size_bytes = _size_bytes(key, verb, "key")
     if size_bytes > limits.KV_KEY_BYTES_MAX:
         raise ValueError(
             f"KV {verb} failed: 414 UTF-8 encoded length of {size_bytes} exceeds key length limit of "
             f"{limits.KV_KEY_BYTES_MAX}."
         )
+
+
+def _size_bytes(text: str, verb: str, noun: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"KV {verb} failed: 400 The {noun} {text!r} is no Unicode text: it has half a surrogate pair."
+        ) from None
 
 
 def _check_cache_ttl(cache_ttl: Any) -> None:
@@ -345,8 +350,9 @@ def _metadata_json(metadata: Any) -> str:
     try:
         text = json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         size_bytes = len(text.encode())
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"KV PUT failed: 400 Metadata must be JSON: {error}.") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"KV PUT failed: 400 Metadata must be JSON: {error}.") from None
     if size_bytes > limits.KV_METADATA_BYTES_MAX:
         raise ValueError(
             f"KV PUT failed: 413 Metadata length of {size_bytes} exceeds limit of {limits.KV_METADATA_BYTES_MAX}."

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perdure import ConfigError, DataCloneError, DurableObject, KvKey, KvValue, Runtime, testing
+from perdure import ConfigError, DataCloneError, DurableObject, KvKey, KvValue, Runtime, SqlError, testing
 from perdure.testing.clock import ManualClock
 from perdure.web import Request
 
@@ -166,6 +166,19 @@ async def test_other_types_are_no_values(kv, value):
     assert await kv.get("a") is None
 
 
+async def test_a_value_that_cannot_be_stored_leaves_the_old_one():
+    """All of a put happens, or nothing."""
+    async with Runtime(kv_namespaces=["KV"]) as rt:
+        kv = rt.env.KV
+        await kv.put("a", b"x" * 2 * MIB, metadata="m")
+        keeper = rt._all_namespaces["perdure:kv"].get_by_name("KV")
+        full = "CREATE TRIGGER full BEFORE INSERT ON further_pieces BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        await testing.run_in_durable_object(keeper, lambda instance, ctx: ctx.storage.sql.exec(full) and None)
+        with pytest.raises(SqlError, match="disk is full"):
+            await kv.put("a", b"y" * 2 * MIB)
+        assert await kv.get_with_metadata("a", "bytes") == KvValue(b"x" * 2 * MIB, "m")
+
+
 async def test_an_unknown_type_is_refused(kv):
     """The message has those there are."""
     with pytest.raises(TypeError, match="Unknown response type 'xml'.*'text', 'json', 'bytes', and 'stream'"):
@@ -192,7 +205,9 @@ async def test_metadata_has_a_limit(kv):
     assert await kv.get("a") == "1"
 
 
-@pytest.mark.parametrize(("metadata", "error"), [({1, 2}, TypeError), (float("nan"), ValueError)])
+@pytest.mark.parametrize(
+    ("metadata", "error"), [({1, 2}, TypeError), (float("nan"), ValueError), ("\ud800", ValueError)]
+)
 async def test_metadata_that_is_no_json_is_refused(kv, metadata, error):
     """With what is wrong of it."""
     with pytest.raises(error, match="Metadata must be JSON"):
@@ -261,6 +276,16 @@ async def test_a_time_that_is_too_near_is_refused(kv, options, text):
         await kv.put("a", "1", **options)
     assert text in str(caught.value)
     assert await kv.get("a") is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"expiration_ttl": 10**19}, {"expiration_ttl": 10**12}, {"expiration": START * 1000}]
+)
+async def test_a_time_after_the_year_9999_is_its_end(kv, options):
+    """Milliseconds in the place of seconds are a usual mistake: the list can be read all the same."""
+    await kv.put("a", "1", **options)
+    assert [key.expiration for key in await kv.list()] == [datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)]
+    assert await kv.get("a") == "1"
 
 
 async def test_what_expired_is_removed_by_later_writes(clock):
@@ -436,6 +461,7 @@ async def test_iteration_goes_through_all_keys(kv, monkeypatch):
         ({"cursor": "no"}, ValueError, "Invalid cursor 'no'"),
         ({"cursor": 5}, ValueError, "Invalid cursor 5"),
         ({"prefix": 5}, TypeError, "prefix must be a str"),
+        ({"prefix": "\ud800"}, ValueError, "400 The prefix '\\ud800' is no Unicode text"),
     ],
 )
 async def test_wrong_options_of_a_list_are_refused(kv, options, error, text):

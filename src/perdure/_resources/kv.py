@@ -42,6 +42,7 @@ class KvKeeper(DurableObject[Any]):
 
     def __init__(self, ctx: DurableObjectState, env: Any) -> None:
         super().__init__(ctx, env)
+        self._storage = ctx.storage
         self._sql = ctx.storage.sql
         found = self._sql.exec("SELECT 1 FROM sqlite_schema WHERE name = 'entries'")
         self._is_made = bool(found.to_list())  # a namespace that is only read stores nothing
@@ -85,10 +86,16 @@ class KvKeeper(DurableObject[Any]):
         self, key: str, data: bytes, is_text: bool, metadata: str | None, expires_s: int | None
     ) -> None:
         """Let *data* be the value of *key*, with this metadata as JSON and this time of expiration."""
-        if not self._is_made:
-            self._sql.exec(SCHEMA)
-            self._is_made = True
-        self._sweep()
+        with self._storage.transaction_sync():  # without space for the new value, the old one stays
+            if not self._is_made:
+                self._sql.exec(SCHEMA)
+            self._sweep()
+            self._replace(key, data, is_text, metadata, expires_s)
+        self._is_made = True
+
+    def _replace(
+        self, key: str, data: bytes, is_text: bool, metadata: str | None, expires_s: int | None
+    ) -> None:
         self._sql.exec("DELETE FROM entries WHERE key = ?", key)
         first: bytes | str = data[:PIECE_BYTES]
         if is_text and len(data) <= PIECE_BYTES:
