@@ -172,7 +172,42 @@ def test_a_missing_value_stops_its_namespace_alone(site: Project) -> None:
     (site.state / "v3/kv/abc123/blobs/blob0").unlink()
     wrong = site.refused("import-state")
     assert site.get("n") == 42
-    assert "the value of the key 'greeting'" in wrong
+    assert "what belongs to the key 'greeting' of" in wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("blob_id = '../../../../../secret'", "its value is missing"),
+        ("blob_id = 'blob0' || char(0)", "its value is missing"),
+        ("blob_id = x'00'", "its value is missing"),
+        ("key = x'00'", "it is no text"),
+        ("expiration = 'soon'", "its expiration is 'soon'"),
+        ("metadata = '{'", "its metadata is no JSON"),
+    ],
+)
+def test_an_entry_that_is_damaged_stops_its_namespace_alone(site: Project, change: str, text: str) -> None:
+    """No other file is read for it, and nothing gets in that the namespace itself would refuse."""
+    wrangler.add_room(site.state)
+    (site.folder / "secret").write_text("it lies outside")
+    path = wrangler.add_namespace(site.state, "abc123", {"greeting": (b"hi", None, None)})
+    wrangler.database(path, f"UPDATE _mf_entries SET {change}")
+    wrong = site.refused("import-state")
+    assert "error[state/unreadable]" in wrong
+    assert text in wrong
+    assert site.get("n") == 42
+
+
+@pytest.mark.parametrize("contents", [b"x" * 9000, b""], ids=["no database", "empty"])
+def test_a_file_of_keys_that_is_damaged_stops_its_namespace_alone(site: Project, contents: bytes) -> None:
+    """It is named, and the rest is imported."""
+    wrangler.add_room(site.state)
+    path = wrangler.add_namespace(site.state, "abc123", {})
+    path.write_bytes(contents)
+    wrong = site.refused("import-state")
+    assert "error[state/unreadable]" in wrong
+    assert "holds no keys that can be read" in wrong
+    assert site.get("n") == 42
 
 
 def test_a_value_that_only_javascript_can_read_is_named(site: Project) -> None:

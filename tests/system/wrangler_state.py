@@ -48,7 +48,7 @@ def add_room(state: Path, unique_key: str = "chat-Room", name: str = "lobby") ->
     )
 
 
-def add_namespace(state: Path, id: str, entries: dict[str, tuple[bytes, dict | None, int | None]]) -> None:
+def add_namespace(state: Path, id: str, entries: dict[str, tuple[bytes, dict | None, int | None]]) -> Path:
     """A KV namespace: key → value, metadata, time of expiration in milliseconds."""
     file = object_id("miniflare-KVNamespaceObject", id)
     path = database(state / f"v3/kv/miniflare-KVNamespaceObject/{file}.sqlite", ENTRIES)
@@ -62,6 +62,7 @@ def add_namespace(state: Path, id: str, entries: dict[str, tuple[bytes, dict | N
                 "INSERT INTO _mf_entries VALUES (?, ?, ?, ?)", (key, f"blob{number}", expires_ms, shown)
             )
         connection.commit()
+    return path
 
 
 def add_database(state: Path, id: str, *statements: str) -> Path:

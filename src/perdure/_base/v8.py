@@ -50,6 +50,7 @@ class _Reader:
         self._at = 0
         self._objects: list[Any] = []
         self._depth = 0
+        self._made = 0
 
     def root(self) -> Any:
         if self._byte() != 0xFF:
@@ -103,10 +104,8 @@ class _Reader:
     def _element(self) -> Any:
         """Read a value, or the mark of an array's missing element."""
         start = self._at
-        tag = self._tag()
-        if tag == ord("?"):  # how many objects there are: for V8's own check
+        while (tag := self._tag()) == ord("?"):  # how many objects there are: for V8's own check
             self._varint()
-            return self._element()
         read = _READERS.get(tag)
         if read is None:
             raise ValueError(
@@ -118,6 +117,14 @@ class _Reader:
         value = read(self)
         self._depth -= 1
         return self._view(value) if tag in b"B~" else value
+
+    def _make(self, size: int) -> None:
+        """Count what is larger than the bytes that say it: a few of them could ask for all memory."""
+        self._made += size
+        if self._made > limits.V8_MADE_MAX:
+            raise ValueError(
+                f"arrays with few elements, and views of one buffer, are larger than {limits.V8_MADE_MAX}"
+            )
 
     def _number(self, value: Any) -> Any:
         """Give *value* the next number, for references to it."""
@@ -207,8 +214,7 @@ class _Reader:
 
     def _sparse_array(self) -> list[Any]:
         length = self._varint()
-        if length > limits.V8_SPARSE_MAX:
-            raise ValueError(f"an array of {length} elements, most of which are not there")
+        self._make(length)
         found: list[Any] = self._number([None] * length)
         elements: dict[Any, Any] = {}
         self._properties(elements, ord("@"))
@@ -223,7 +229,7 @@ class _Reader:
     def _map(self) -> dict[Any, Any]:
         found: dict[Any, Any] = self._number({})
         while self._data[self._at : self._at + 1] != b":":
-            key = self._key("a Map")
+            key = self._key("a Map", found)
             found[key] = self._value()
         self._at += 1
         self._varint()
@@ -232,17 +238,21 @@ class _Reader:
     def _set(self) -> set[Any]:
         found: set[Any] = self._number(set())
         while self._data[self._at : self._at + 1] != b",":
-            found.add(self._key("a Set"))
+            found.add(self._key("a Set", found))
         self._at += 1
         self._varint()
         return found
 
-    def _key(self, holder: str) -> Any:
+    def _key(self, holder: str, found: dict[Any, Any] | set[Any]) -> Any:
         key = self._value()
         try:
-            hash(key)
+            is_there = key in found
         except TypeError:
             raise ValueError(f"{holder} with an object as a key, which Python has not") from None
+        if is_there:
+            raise ValueError(
+                f"{holder} with two keys that are one in Python, such as 1 and true: {key!r:.60}"
+            )
         return key
 
     def _buffer(self) -> bytes:
@@ -266,6 +276,7 @@ class _Reader:
             self._varint()
         if offset + size > len(buffer):
             raise ValueError(f"a view at byte {self._at} reaches beyond its buffer")
+        self._make(size)
         found: bytes = self._number(buffer[offset : offset + size])
         return found
 

@@ -10,22 +10,25 @@ workerd alone (`localDisk`) has the folders of unique keys at the top. Newer fil
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from perdure._base import ids
+from perdure._base import ids, limits
 from perdure._config.load import shown
 from perdure._config.problem import refused
 from perdure._resources.kv_file import KvEntry
 from perdure._storage.database import PlainFile
+from perdure.errors import SqlError
 
 D1: Final = "miniflare-D1DatabaseObject"
 KV: Final = "miniflare-KVNamespaceObject"
 _VERSION: Final = "v3"
 _ENTRIES: Final = "SELECT key, blob_id, expiration, metadata FROM _mf_entries"
+_BLOB: Final = re.compile(r"[\w-]+")
 _OBJECT: Final = re.compile(r"[0-9a-f]{64}\.sqlite")
 
 
@@ -100,20 +103,41 @@ def entries(file: pathlib.Path, values: pathlib.Path | None) -> Iterator[KvEntry
     Yield what a KV namespace holds.
 
     Raises:
-        ProblemsFound: a value is missing.
+        ProblemsFound: the file is damaged, or a value is missing.
     """
-    with PlainFile(str(file)) as database:
-        for key, blob, expires_ms, metadata in database.rows(_ENTRIES):
-            try:
-                if values is None:
-                    raise FileNotFoundError
-                value = (values / blob).read_bytes()
-            except OSError as error:
-                raise refused(
-                    "state/unreadable",
-                    f"the value of the key {key!r} of {shown(file)} cannot be read: {error.strerror or 'it is missing'}",
-                ) from None
-            yield KvEntry(key, value, metadata, None if expires_ms is None else expires_ms // 1000)
+    key: Any = None
+    try:
+        with PlainFile(str(file)) as database:
+            for key, *rest in database.rows(_ENTRIES):
+                yield _entry(values, key, *rest)
+    except SqlError as error:
+        raise refused("state/unreadable", f"{shown(file)} holds no keys that can be read: {error}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise refused(
+            "state/unreadable", f"what belongs to the key {key!r} of {shown(file)} cannot be read: {why}"
+        ) from None
+
+
+def _entry(values: pathlib.Path | None, key: Any, blob: Any, expires_ms: Any, metadata: Any) -> KvEntry:
+    """Return an entry of any row: a file of others may hold anything."""
+    if not isinstance(key, str):
+        raise ValueError("it is no text")
+    # No path, that leads out of the folder.
+    if values is None or not isinstance(blob, str) or not _BLOB.fullmatch(blob):
+        raise ValueError("its value is missing")
+    value = (values / blob).read_bytes()
+    if len(value) > limits.KV_VALUE_BYTES_MAX:
+        raise ValueError(f"its value has {len(value)} bytes, and may have {limits.KV_VALUE_BYTES_MAX}")
+    if not isinstance(expires_ms, int | None):
+        raise ValueError(f"its expiration is {expires_ms!r:.60}")
+    if metadata is not None:
+        try:
+            json.loads(metadata)
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError("its metadata is no JSON") from None
+    expires_s = None if expires_ms is None else min(expires_ms // 1000, limits.KV_EXPIRES_S_MAX)
+    return KvEntry(key, value, metadata, expires_s)
 
 
 def _folders(folder: pathlib.Path) -> list[pathlib.Path]:

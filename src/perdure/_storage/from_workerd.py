@@ -14,7 +14,7 @@ from perdure._storage.database import PlainFile
 from perdure.errors import DataCloneError, StorageError
 
 UNREADABLE: Final = (
-    "{source} has values that only JavaScript can read: {which}. Nothing was imported. Without them the rest can be: "
+    "{source} has values that only JavaScript can read: {which}. Nothing of it was imported. Without them the rest can be: "
     "--leave-out."
 )
 _IN_PLACE: Final = (

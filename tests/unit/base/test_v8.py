@@ -119,7 +119,9 @@ def test_an_error_keeps_its_cause() -> None:
         ("ff0f3b6f7b0049023a02", "a Map with an object as a key"),
         ("ff0f276f7b002c01", "a Set with an object as a key"),
         ("ff0f44000000000000f042", "outside of the years"),
-        ("ff0f61ffffffff0f400000", "most of which are not there"),
+        ("ff0f3b4902220161542201623a04", "a Map with two keys that are one in Python.*: True"),
+        ("ff0f27305f2c02", "a Set with two keys that are one in Python.*: None"),
+        ("ff0f61ffffffff0f400000", "arrays with few elements"),
         ("ff0f49" + "ff" * 12, "has no end"),
         ("ff0f" + "4101" * (limits.V8_DEPTH_MAX + 1) + "30", "nested deeper than 200 levels"),
     ],
@@ -130,8 +132,23 @@ def test_what_has_no_equal_is_refused_and_says_what(data: str, says: str) -> Non
         loads(data)
 
 
+@pytest.mark.parametrize(
+    "element",
+    ["6132400032", "5e015642003200"],
+    ids=["an array of 50 holes", "50 bytes of a buffer"],
+)
+def test_few_bytes_do_not_ask_for_all_memory(element: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is larger than the bytes that say it has a limit, over the whole value."""
+    monkeypatch.setattr(limits, "V8_MADE_MAX", 100)
+    buffer = "4232" + "00" * 50
+    assert len(loads(f"ff0f4103{buffer}{element * 2}240003")) == 3
+    with pytest.raises(ValueError, match="are larger than 100"):
+        loads(f"ff0f4104{buffer}{element * 3}240004")
+
+
 @pytest.mark.fuzz
 @given(st.binary(max_size=80))
+@example(b"?\x00" * 3000)
 @example(b"A\x01" * 150)
 @example(b"Z\xff\xff\xff\xff\x0f")
 @example(b"D" + b"\xff" * 8)
