@@ -176,8 +176,8 @@ class Simulation(Perdure):
             self.loop.at_once(self._kill)
 
     def _kill(self) -> None:
-        if not self.is_running or self.runtime._running().failed is not None:
-            return
+        if not self.is_running or isinstance(self.runtime._running().failed, Disconnected):
+            return  # it is dead already
         runtime, host = self.runtime, self.runtime._running()
         host.failed = Disconnected(KILLED)
         host.observer = Observer()  # the dead tell nothing

@@ -284,6 +284,18 @@ async def test_a_call_that_a_killed_process_held_back_does_not_leave(sim):
 
 
 @simulated(Counter)
+async def test_a_process_whose_storage_failed_can_be_killed_too(sim):
+    """What was still under way in it, on a disk that nobody looks at any more, left it afterwards."""
+    sim.disk.sync_error = errno.EIO
+    with pytest.raises(StorageFailed):
+        await counter(sim).hit()
+    sim._crash_now(True)
+    await sim.until_idle()
+    with pytest.raises(Disconnected):
+        await counter(sim, "b").hit()
+
+
+@simulated(Counter)
 async def test_an_alarm_outlives_a_crash(sim):
     await counter(sim).daily()
     await sim.crash()
