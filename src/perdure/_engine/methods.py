@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 
@@ -28,12 +28,28 @@ def _method_takes(function: Callable[..., Any], most: int) -> int:
 
 def _takes(function: Callable[..., Any], most: int) -> int:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = parameters_of(function)
     except (TypeError, ValueError):
         return most
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return most
     return min(most, sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters))
+
+
+def parameters_of(function: Callable[..., Any]) -> Collection[inspect.Parameter]:
+    """
+    Return what *function* is called with; where that is whatever it passes on, `*args`, what the one asks for that it wraps.
+
+    Raises:
+        TypeError, ValueError: it does not tell.
+    """
+    innermost = inspect.unwrap(function, stop=lambda each: not _takes_any(each))
+    return inspect.signature(innermost, follow_wrapped=False).parameters.values()
+
+
+def _takes_any(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
 
 
 def handler(instance: Any, name: str) -> Any:
