@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import functools
 
 import pytest
 from cloudflare.inside import inside
@@ -216,6 +218,143 @@ async def test_a_plain_fetch_may_return_a_coroutine():
 
     async with inside(Plain) as app:
         assert await (await app.cf.PLAIN.getByName("a").fetch("http://a/")).text() == "plain"
+
+
+def decorated(handler):
+    @functools.wraps(handler)
+    async def with_env_and_ctx(self, request):
+        return await handler(self, request, self.env, self.ctx)
+
+    return with_env_and_ctx
+
+
+class Answers:
+    """A handler that is an object."""
+
+    async def __call__(self, request):
+        return Response("answer")
+
+
+def of_property():
+    class Thing(DurableObject):
+        @property
+        def fetch(self):
+            return lambda request: Response("answer")
+
+    return Thing
+
+
+def of_static_method():
+    class Thing(DurableObject):
+        @staticmethod
+        def fetch(request):
+            return Response("answer")
+
+    return Thing
+
+
+def of_class_method():
+    class Thing(DurableObject):
+        @classmethod
+        def fetch(cls, request):
+            return Response("answer")
+
+    return Thing
+
+
+def of_partial():
+    class Thing(DurableObject):
+        def __init__(self, ctx, env):
+            self.fetch = functools.partial(self.say, "answer")
+
+        def say(self, word, request):
+            return Response(word)
+
+    return Thing
+
+
+def of_object():
+    class Thing(DurableObject):
+        fetch = Answers()
+
+    return Thing
+
+
+def of_decorator():
+    class Thing(DurableObject):
+        @decorated
+        async def fetch(self, request, env, ctx):
+            return Response("answer")
+
+    return Thing
+
+
+@pytest.mark.parametrize(
+    "made", [of_property, of_static_method, of_class_method, of_partial, of_object, of_decorator]
+)
+async def test_whatever_can_be_called_is_a_handler(made):
+    """Found on the instance as Python finds it, and called with as much as it takes."""
+    async with inside(made()) as app:
+        assert await (await app.cf.THING.getByName("a").fetch("http://a/")).text() == "answer"
+
+
+def with_slots():
+    class Thing(DurableObject):
+        __slots__ = ("answer", "ctx", "env")
+
+        def __init__(self, ctx, env):
+            self.answer = "answer"
+
+        def go(self):
+            return self.answer
+
+    return Thing
+
+
+def with_metaclass():
+    class Tagging(type):
+        def __call__(cls, *args, **kwargs):
+            made = super().__call__(*args, **kwargs)
+            made.answer = "answer"
+            return made
+
+    class Thing(DurableObject, metaclass=Tagging):
+        def go(self):
+            return self.answer
+
+    return Thing
+
+
+def as_dataclass():
+    @dataclasses.dataclass
+    class Thing(DurableObject):
+        ctx: object
+        env: object
+        answer: str = "answer"
+
+        def go(self):
+            return self.answer
+
+    return Thing
+
+
+def with_names_of_the_adapters():
+    class Thing(DurableObject):
+        fetch = alarm = user = user_class = handlers = ctx_view = env_view = "no function"
+
+        def __len__(self):
+            return 0  # it is false to `if`
+
+        def go(self):
+            return "answer"
+
+    return Thing
+
+
+@pytest.mark.parametrize("made", [with_slots, with_metaclass, as_dataclass, with_names_of_the_adapters])
+async def test_a_class_may_be_made_in_any_way(made):
+    """Python's own rules hold; what is no function is no handler."""
+    assert await ask(made(), "go") == "answer"
 
 
 @pytest.mark.parametrize("name", ["fetch", "on_fetch"])

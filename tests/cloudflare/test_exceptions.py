@@ -7,7 +7,7 @@ import json
 import pytest
 
 from perdure import errors
-from perdure._cloudflare.exceptions import JsException, js_error, js_exception, python_exception
+from perdure._cloudflare.exceptions import JsException, js_error, js_exception, leaving, python_exception
 
 
 class Refused(Exception):
@@ -114,3 +114,30 @@ def test_a_class_that_cannot_be_extended_is_a_jsexception_still():
     got = js_exception(Final("x"))
     assert type(got) is JsException
     assert "x" in str(got)
+
+
+def test_an_error_leaves_as_what_it_was():
+    error = KeyError("k")
+    with pytest.raises(KeyError) as caught, leaving:
+        raise js_exception(error)
+    assert caught.value is error
+
+
+def test_an_error_of_the_project_leaves_with_the_one_in_whose_handling_it_was_raised():
+    """Without that a traceback does not show where it all began."""
+
+    def fail() -> None:
+        try:
+            raise ValueError("first")
+        except ValueError:
+            raise LookupError("second")  # noqa: B904
+
+    with pytest.raises(LookupError) as caught, leaving:
+        fail()
+    assert isinstance(caught.value.__context__, ValueError)
+    assert not caught.value.__suppress_context__
+
+
+def test_what_is_no_exception_leaves_untouched():
+    with pytest.raises(KeyboardInterrupt), leaving:
+        raise KeyboardInterrupt

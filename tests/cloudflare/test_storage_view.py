@@ -242,6 +242,25 @@ async def test_an_exception_rolls_a_transaction_back():
     assert await within(work) == {}
 
 
+async def test_an_error_in_a_synchronous_transaction_shows_what_came_before_it():
+    """The error that was being handled when it was raised is not hidden on its way through."""
+
+    async def work(self):
+        def callback():
+            try:
+                raise ValueError("first")
+            except ValueError:
+                raise LookupError("second")  # noqa: B904
+
+        with pytest.raises(LookupError) as caught:
+            self.ctx.storage.transactionSync(callback)
+        return caught.value.__context__, caught.value.__suppress_context__
+
+    first, is_hidden = await within(work)
+    assert str(first) == "first"
+    assert not is_hidden
+
+
 @pytest.mark.members("DurableObjectStorage.transactionSync", "DurableObjectStorage.sql")
 async def test_a_synchronous_transaction_returns_its_result():
     """What the callback returns is converted as all results are."""

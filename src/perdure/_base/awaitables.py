@@ -80,7 +80,7 @@ def is_awaitable(result: Any) -> bool:
 
 async def finish(result: Any) -> Any:
     """Await *result* if it can be."""
-    if inspect.isawaitable(result):
+    if is_awaitable(result):
         return await result
     return result
 

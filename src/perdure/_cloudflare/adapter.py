@@ -7,7 +7,6 @@ translates: the runtime's events to its handlers, calls to its methods, and what
 from __future__ import annotations
 
 import functools
-import inspect
 import types
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
@@ -18,12 +17,12 @@ from perdure._cloudflare import bridge
 from perdure._cloudflare.context_view import ExecutionContextView, ScheduledView, StateView
 from perdure._cloudflare.convert import arguments_from_rpc, python_to_rpc
 from perdure._cloudflare.env_view import EnvView
-from perdure._cloudflare.exceptions import js_exception, python_exception
+from perdure._cloudflare.exceptions import js_exception, leaving
 from perdure._cloudflare.exchange import request_from_native, response_to_native
 from perdure._cloudflare.storage_view import milliseconds
 from perdure._cloudflare.values import JsObject
 from perdure._cloudflare.websocket_view import message_data, websocket_view
-from perdure._engine.methods import call_with
+from perdure._engine.methods import call_with, parameters_of
 from perdure._rpc.reach import NO_METHOD, RESERVED_NAME
 
 OBJECT_HANDLERS: Final = {
@@ -53,10 +52,8 @@ class _Adapter:
         self.ctx_view = ctx_view
         self.env_view = EnvView(env)
         ctx_view._enter()
-        try:
+        with leaving:
             self.user = self.user_class(ctx_view, self.env_view)
-        except Exception as error:
-            raise python_exception(error) from error.__cause__
         for event, name in self.handlers.items():
             if self._handler(name) is None:
                 self.__dict__[event] = None  # the runtime takes it for absent
@@ -82,10 +79,8 @@ class _Adapter:
     async def _run(self, handler: Callable[..., Any], *args: Any) -> Any:
         """Call a handler of the project's with as many of *args* as it takes."""
         self.ctx_view._enter()
-        try:
+        with leaving:
             return await finish(await bridge.run(call_with, handler, *args))
-        except Exception as error:
-            raise python_exception(error) from error.__cause__
 
     async def __perdure_call__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call method *name* of the project's instance."""
@@ -95,10 +90,8 @@ class _Adapter:
         if not callable(method):
             raise TypeError(NO_METHOD.format(name=name))
         self.ctx_view._enter()
-        try:
+        with leaving:
             return python_to_rpc(await finish(await bridge.run(method, *arguments_from_rpc(args, kwargs))))
-        except Exception as error:
-            raise python_exception(error) from error.__cause__
 
 
 class ObjectAdapter(_Adapter, perdure.DurableObject):
@@ -168,7 +161,7 @@ def _required_by_method(function: Callable[..., Any]) -> int:
 
 def _required_by(function: Callable[..., Any]) -> int:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = parameters_of(function)
     except (TypeError, ValueError):
         return 1
     return sum(

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from perdure._base.bigint import BigInt
 from perdure._base.refusal import find_path
 from perdure._cloudflare import bridge
-from perdure._cloudflare.exceptions import JsException, js_exception, python_exception
+from perdure._cloudflare.exceptions import JsException, js_exception, leaving
 from perdure._cloudflare.values import (
     JsDate,
     JsDict,
@@ -201,10 +201,8 @@ def exported(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, 
     """Return *function*, of compat code, as the core calls it."""
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with leaving:
             return python_to_rpc(await bridge.run(function, *arguments_from_rpc(args, kwargs)))
-        except Exception as error:
-            raise python_exception(error) from None
 
     call.__name__ = getattr(function, "__name__", type(function).__name__)
     call.__qualname__ = getattr(function, "__qualname__", call.__name__)
@@ -253,6 +251,9 @@ class _In:
 
     @staticmethod
     def _other(value: Any) -> Any:
+        convert = _incoming.get(type(value))
+        if convert is not None:
+            return convert(value)
         if isinstance(value, float):
             return as_number(value)
         if isinstance(value, BigInt):

@@ -140,6 +140,23 @@ def python_exception(error: BaseException) -> BaseException:
     return original.with_traceback(error.__traceback__)  # with the code that the hybrid has come through
 
 
+class _Leaving:
+    """What `leaving` is; a class, since every event passes through it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing is done before."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and (original := python_exception(error)) is not error:
+            raise original from error.__cause__
+
+
+leaving: Final = _Leaving()
+"""Around code of the project's: an error leaves it as what it was, with the one that it was raised in the handling of."""
+
+
 def _name_of(error: Exception) -> str:
     if isinstance(error, errors.DataCloneError):
         return "DataCloneError"

@@ -137,7 +137,10 @@ def call(function: Callable[[], Any], convert: Convert = python_from_rpc) -> Any
     try:
         result = function()
     except Exception as error:
-        raise shown(error) from error.__cause__
+        seen = shown(error)
+        if seen is error:
+            raise
+        raise seen from error.__cause__
     return Answer(result, convert) if inspect.isawaitable(result) else convert(result)
 
 
