@@ -227,6 +227,21 @@ def test_a_proxy_of_an_object_is_used_as_the_object():
     assert proxy.unwrap() == {"a": 1}
 
 
+def test_a_proxy_has_the_type_of_what_is_in_it():
+    assert create_proxy(len).typeof == "function"
+    assert create_proxy({}).typeof == "object"
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_proxy_is_copied_with_what_is_in_it(copied: Any):
+    value = create_proxy({"a": 1})
+    assert copied(value).unwrap() == {"a": 1}
+
+
 async def test_a_proxy_of_an_awaitable_is_awaited():
     async def work() -> int:
         return 5

@@ -50,6 +50,7 @@ def test_a_pair_is_taken_apart_in_every_way():
         assert one != other
         assert len(pair) == 2
         assert list(pair.object_keys()) == ["0", "1"]
+        assert pair.typeof == "object"
         with pytest.raises(AttributeError, match="WebSocketPair has no 'client'; it has 0, 1"):
             pair.client
 

@@ -14,7 +14,7 @@ from perdure._cloudflare import bridge
 
 log = logging.getLogger("perdure")
 
-NO_LOOP: Final = "Disallowed operation called within global scope: {what} works in a handler, not while a module is imported."
+NO_LOOP: Final = "Disallowed operation called within global scope: {what} works in a handler, not while a module is imported, and not in another thread."
 _running: Final[set[asyncio.Task[Any]]] = set()
 """The loop holds its tasks weakly."""
 

@@ -14,6 +14,7 @@ from perdure._cloudflare.values import (
     JsArray,
     JsBytes,
     JsClass,
+    JsValue,
     bytes_of,
     is_buffer,
     js_text,
@@ -151,7 +152,7 @@ def websocket_view(native: perdure.WebSocket) -> WebSocketView:
     return WebSocketView(native)
 
 
-class WebSocketPair(metaclass=JsClass):
+class WebSocketPair(JsValue, metaclass=JsClass):
     """`WebSocketPair.new()`: two ends of a new connection, by index, by `object_values()`, or unpacked."""
 
     def __init__(self) -> None:

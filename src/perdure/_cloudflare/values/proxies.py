@@ -18,6 +18,11 @@ class PyProxy(JsValue):
         self.__dict__["_value"] = value
 
     @property
+    def typeof(self) -> str:
+        """What JavaScript's `typeof` says."""
+        return "function" if callable(self._value) else "object"
+
+    @property
     def __wrapped__(self) -> Any:
         return self._value
 
@@ -25,7 +30,9 @@ class PyProxy(JsValue):
         return self._value(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_value"], name)
+        if name == "_value":  # a copier has made this one, and not filled it yet
+            raise AttributeError(name)
+        return getattr(self._value, name)
 
     def __getitem__(self, key: Any) -> Any:
         return self._value[key]
