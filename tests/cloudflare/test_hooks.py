@@ -68,3 +68,20 @@ def test_uninstall_takes_the_modules_out(project_folder):
     assert "pyodide" not in sys.modules
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("pyodide")
+
+
+def test_the_next_project_finds_nothing_of_the_one_before(project_folder):
+    """Its `python_modules` is on the path in the place of the other's; afterwards none is."""
+    folders = [project_folder / name for name in ("one", "other")]
+    for folder in folders:
+        (folder / "python_modules").mkdir(parents=True)
+        (folder / "src" / "workers").mkdir(parents=True)
+    (folders[0] / "src" / "workers" / "__init__.py").write_text("")
+    seen = []
+    for folder in folders:
+        hooks.install(folder, folder / "src")
+        seen.append([path for path in sys.path if path.endswith("python_modules")])
+        assert hooks._installed.folder == str(folder / "src")
+    hooks.uninstall()
+    assert seen == [[str(folder / "python_modules")] for folder in folders]
+    assert not [path for path in sys.path if path.endswith("python_modules")]

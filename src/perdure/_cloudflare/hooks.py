@@ -93,6 +93,8 @@ def _is_package(spec: ModuleSpec) -> bool:
 
 
 _installed: Finder | None = None
+_vendored: str | None = None
+"""The project's `python_modules`, while that is on `sys.path`."""
 _time_zone_before: str | None = None
 
 
@@ -114,9 +116,7 @@ def install(project_root: pathlib.Path, main_folder: pathlib.Path) -> None:
         _set_time_zone(TIME_ZONE)
     _installed.folder = folder
     _forget_others()
-    vendored = str((project_root / "python_modules").resolve())
-    if pathlib.Path(vendored).is_dir() and vendored not in sys.path:
-        sys.path.append(vendored)
+    _put_last(project_root / "python_modules")
     importlib.invalidate_caches()
 
 
@@ -130,7 +130,18 @@ def uninstall() -> None:
     _installed = None
     for name in [name for name in sys.modules if home_of(name) is not None]:
         del sys.modules[name]
+    _put_last(None)
     _set_time_zone(_time_zone_before)
+
+
+def _put_last(folder: pathlib.Path | None) -> None:
+    """Let *folder*, if there is one, be last on `sys.path`, in the place of that of the project before."""
+    global _vendored
+    if _vendored in sys.path:
+        sys.path.remove(_vendored)
+    _vendored = str(folder.resolve()) if folder is not None and folder.is_dir() else None
+    if _vendored is not None and _vendored not in sys.path:
+        sys.path.append(_vendored)
 
 
 def _forget_others() -> None:
