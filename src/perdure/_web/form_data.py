@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, unquote
 
 from perdure._base import registry
 from perdure._base.limits import FORM_ENTRIES_MAX
@@ -153,6 +153,8 @@ class FormData:
 
 
 def _entry(name: str, value: Any, filename: str | None) -> tuple[str, str | File]:
+    if not isinstance(name, str):
+        raise TypeError(f"A name in a form is a str; got {type(name).__name__}.")
     if isinstance(value, File) and filename is None:
         return name, value
     if isinstance(value, Blob):
@@ -172,7 +174,9 @@ def encode_form(form: FormData) -> tuple[bytes, str]:
         # The standard's line end in names and text is CRLF; in a file's name it stays what it is.
         head = f'Content-Disposition: form-data; name="{_quote(_lines(name))}"'
         if isinstance(value, File):
-            kind = value.type or "application/octet-stream"
+            # As browsers do: what is no type is none. A line end in one would begin another header.
+            is_type = value.type.isascii() and value.type.isprintable()
+            kind = (is_type and value.type) or "application/octet-stream"
             parts.append((f'{head}; filename="{_quote(value.name)}"\r\nContent-Type: {kind}', value.data))
         else:
             parts.append((head, utf8(_lines(value))))
@@ -187,13 +191,6 @@ def encode_form(form: FormData) -> tuple[bytes, str]:
         pieces += [f"--{boundary}\r\n".encode(), utf8(head), b"\r\n\r\n", data, b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode())
     return b"".join(pieces), f"{_MULTIPART}; boundary={boundary}"
-
-
-def encode_fields(form: FormData) -> str:
-    """Return *form* as `application/x-www-form-urlencoded`; of a file its name, as browsers do."""
-    return urlencode(
-        [(name, value.name if isinstance(value, File) else value) for name, value in form.items()]
-    )
 
 
 def parse_form(data: bytes, content_type: str) -> FormData:
