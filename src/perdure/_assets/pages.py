@@ -9,7 +9,8 @@ Every other file is at its name. With `html_handling`:
     drop-trailing-slash         /x        /x              /
     none                        /x.html   /x/index.html   /index.html
 
-Where two files would have one path, the first of `_meant` has it, and the other is at its name.
+Where two files would have one path, the first of `_meant` has it (what is called so itself before all pages), and the
+other is at its name.
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ class Leads:
 def find(path: str, exists: Exists, handling: HtmlHandling) -> Found | Leads | None:
     """Return what is at *path*, which is decoded and has no `//`."""
     there = [file for file in _meant(path, handling) if exists(file)]
-    for file in there:
-        if _own(file, handling) == path:
-            return Found(file)
+    if path not in there:  # else that one's path is taken, whatever page has it for its own
+        for file in there:
+            if _own(file, handling) == path:
+                return Found(file)
     for file in there:
         own = _own(file, handling)
+        if own == path:
+            return Found(file)
         if _served(own, exists, handling) == file:
             return Leads(own)
         if file == path:
@@ -69,14 +73,15 @@ def find_instead(path: str, exists: Exists, handling: NotFoundHandling) -> Found
 
 
 def _served(path: str, exists: Exists, handling: HtmlHandling) -> str | None:
-    """Return the file whose own path this is."""
+    """Return the file that is at *path*, or leads from there to its own."""
     return next(
-        (file for file in _meant(path, handling) if _own(file, handling) == path and exists(file)), None
+        (file for file in _meant(path, handling) if path in (file, _own(file, handling)) and exists(file)),
+        None,
     )
 
 
 def _own(file: str, handling: HtmlHandling) -> str:
-    if handling == "none" or not file.endswith(".html"):
+    if handling == "none" or not file.endswith(".html") or file.endswith("/.html"):  # which names no page
         return file
     stem = file.removesuffix(".html")
     folder = stem.removesuffix("/index")

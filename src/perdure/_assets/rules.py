@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 STATUSES: Final = (200, 301, 302, 303, 307, 308)
 REDIRECTS_MAX: Final = 2100
@@ -26,6 +27,7 @@ HEADER_RULES_MAX: Final = 100
 LINE_CHARS_MAX: Final = 2000
 
 _PLACEHOLDER: Final = re.compile(r":([A-Za-z]\w*)")
+_ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -58,7 +60,7 @@ class HeaderRule:
 def pattern_of(text: str) -> re.Pattern[str]:
     """Return what matches a path, or a whole URL without its query, as *text* says."""
     whole = ""
-    for part in re.split(r"(\*|:[A-Za-z]\w*)", text):
+    for part in re.split(r"(\*|:[A-Za-z]\w*)", _in_url(text)):
         if part == "*":
             whole += "(?P<splat>.*)"
         elif _PLACEHOLDER.fullmatch(part):
@@ -85,7 +87,7 @@ def parse_redirects(text: str) -> tuple[list[Redirect], list[Wrong]]:
         except re.error:
             wrong.append(Wrong(number, "* stands once in a pattern, and a name once"))
             continue
-        rules.append(Redirect(pattern, words[1], int(words[2]) if len(words) > 2 else 302))
+        rules.append(Redirect(pattern, _in_url(words[1]), int(words[2]) if len(words) > 2 else 302))
     return rules, wrong
 
 
@@ -121,10 +123,12 @@ def parse_headers(text: str) -> tuple[list[HeaderRule], list[Wrong]]:
             rules[-1].remove.append(line[1:].strip().lower())
         else:
             name, colon, value = (part.strip() for part in line.partition(":"))
-            if colon and value and _TOKEN.fullmatch(name) and value.isprintable():
-                rules[-1].add.append((name.lower(), value))
-            else:
+            if not (colon and value and _TOKEN.fullmatch(name) and value.isprintable()):
                 wrong.append(Wrong(number, "a header is: Name: value"))
+            elif max(value) > "\xff":
+                wrong.append(Wrong(number, "headers are sent as Latin-1: write other characters in percents"))
+            else:
+                rules[-1].add.append((name.lower(), value))
     if len(rules) > HEADER_RULES_MAX:
         wrong.append(Wrong(1, f"there may be {HEADER_RULES_MAX} patterns; the first are used"))
     return rules[:HEADER_RULES_MAX], wrong
@@ -171,6 +175,11 @@ def _lines(text: str) -> Iterable[tuple[int, str]]:
 
 def _is_place(text: str) -> bool:
     return text.startswith(("/", "https://"))
+
+
+def _in_url(text: str) -> str:
+    """Return *text* as paths of requests and headers have it: what is not ASCII in percents."""
+    return quote(text, safe=_ASCII)
 
 
 def _match(pattern: re.Pattern[str], path: str, host: str) -> re.Match[str] | None:

@@ -24,10 +24,12 @@ def problems_in_folder(
     folder = pathlib.Path(assets.directory)
     for name, parse in _PARSERS.items():
         path = folder / name
-        if path.is_file():
+        try:
             text = path.read_text("utf-8", "replace")
-            for wrong in parse(text)[1]:
-                yield _at_line(Source(shown(path), text), wrong)
+        except OSError:  # there is none, or nobody is served by it
+            continue
+        for wrong in parse(text)[1]:
+            yield _at_line(Source(shown(path), text), wrong)
     if main.resolve().is_relative_to(folder.resolve()):
         yield Problem(
             "config/code-is-served",

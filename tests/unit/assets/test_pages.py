@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perdure._assets.pages import Found, Leads, find, find_instead
@@ -101,6 +101,9 @@ NAMES = st.sampled_from(["a", "index", "a.html", "index.html", ".html", "index.h
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
 
 
+@example({"/.html"}, "/.html", "", "force-trailing-slash")
+@example({"/index.html", "/index.html.html"}, "/index.html", "", "auto-trailing-slash")
+@example({"/index.html", "/index.html.html"}, "/index.html.html", "", "auto-trailing-slash")
 @given(st.sets(PATHS, max_size=6), PATHS, st.sampled_from(["", "/"]), st.sampled_from(HTML_HANDLINGS))
 def test_whatever_the_files_are_a_path_leads_to_a_page_that_is_there(files, path, end, handling):
     """In one step, to a path of the same site; and each file can be had under its own name or from there."""

@@ -37,6 +37,7 @@ def led(text, path, host="x.test"):
         ("https://x.test/a /b", "/a", ("/b", 302)),
         ("https://y.test/a /b", "/a", None),
         ("/a.b /c", "/axb", None),
+        ("/é/* /日/:splat", "/%C3%A9/x", ("/%E6%97%A5/x", 302)),
     ],
 )
 def test_a_redirect_leads_where_its_line_says(line, path, answer):
@@ -125,7 +126,17 @@ def test_values_of_one_header_from_two_rules_are_joined():
 
 @pytest.mark.parametrize(
     "line",
-    ["X-Name", "X-Name:", "X Name: v", ": v", "! X Name", "X-Name: a\x00b", "/*/*", "X: " + "v" * 2000],
+    [
+        "X-Name",
+        "X-Name:",
+        "X Name: v",
+        ": v",
+        "! X Name",
+        "X-Name: a\x00b",
+        "X-Name: 日",
+        "/*/*",
+        "X: " + "v" * 2000,
+    ],
 )
 def test_a_line_that_is_no_header_is_told_and_left_out(line):
     """Nothing of it reaches a response."""
