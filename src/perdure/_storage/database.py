@@ -12,7 +12,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,9 +155,14 @@ class PlainFile:
         """Run a statement; return all of its rows."""
         return list(self.rows(sql, bindings))
 
-    def transaction(self) -> AbstractContextManager[Any]:
-        """Return a block all of whose writes happen, or none."""
-        return self._connection
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make a block all of whose writes happen, or none."""
+        try:
+            with self._connection:
+                yield
+        except apsw.Error as error:  # of the commit
+            raise translate(error) from None
 
 
 def literal(value: Any) -> str:
