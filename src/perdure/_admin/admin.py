@@ -320,12 +320,6 @@ class Admin:
         object_id, name = self._named(operation, space)
         key = space.store_key(object_id)
         row = self._host.storage.catalog.get(key)
-        if not operation.replace and row is not None:
-            raise refused(
-                EXISTS,
-                f"{space.class_name} has an object {operation.id if name is None else name!r} already",
-                help="--yes replaces all that it stores",
-            )
         if name is None and row is not None:
             name = row.name  # its alarm shall wake it under that
         try:
@@ -334,10 +328,17 @@ class Admin:
                 key,
                 operation.path,
                 name=visible(name),
+                replace=operation.replace,
                 leave_out=operation.leave_out,
                 is_in_place=operation.is_in_place,
             )
             return imported._asdict()
+        except FileExistsError:
+            raise refused(
+                EXISTS,
+                f"{space.class_name} has an object {operation.id or operation.name!r} already",
+                help="--yes replaces all that it stores",
+            ) from None
         except StorageError as error:
             raise refused("object/not-importable", str(error)) from None
         except OSError as error:

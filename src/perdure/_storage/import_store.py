@@ -51,6 +51,7 @@ async def import_store(
     source_path: str,
     *,
     name: str | None = None,
+    replace: bool = True,
     leave_out: bool = False,
     is_in_place: bool = False,
 ) -> Imported:
@@ -62,13 +63,17 @@ async def import_store(
 
     Args:
         name: the object's name, where it is known.
+        replace: also where the object stores something already.
         leave_out: import without the values that have no equal in Python, instead of refusing.
         is_in_place: the file is where its program has left it, so that a -wal that is not there is not missing.
 
     Raises:
+        FileExistsError: the object stores something, perhaps since a moment ago, and is not to be replaced.
         StorageError: the file is damaged, may lack commits, or holds what an object cannot.
         OSError: it cannot be read, or the copy cannot be written.
     """
+    if not replace:
+        _must_be_new(engine, key)
     token = secrets.token_hex(8)
     new = engine.layout.replacement(key, token)
     engine.importing.add(new)
@@ -76,7 +81,7 @@ async def import_store(
         imported, alarm_ms = await in_thread(
             lambda: _prepare(engine, key, source_path, new, leave_out=leave_out, is_in_place=is_in_place)
         )
-        await to_the_end(_take_place(engine, key, token, name, alarm_ms))
+        await to_the_end(_take_place(engine, key, token, name, alarm_ms, replace=replace))
     except BaseException:
         if engine.journal.failed is None:  # else the record may be durable all the same
             engine.disk.unlink(new)
@@ -86,14 +91,23 @@ async def import_store(
     return imported
 
 
+def _must_be_new(engine: StorageEngine, key: bytes) -> None:
+    if engine.catalog.get(key) is not None:
+        raise FileExistsError("the object stores something already")
+
+
 async def _take_place(
-    engine: StorageEngine, key: bytes, token: str, name: str | None, alarm_ms: int | None
+    engine: StorageEngine, key: bytes, token: str, name: str | None, alarm_ms: int | None, *, replace: bool
 ) -> None:
     await unreserved(engine, key)  # another import
     store = engine.store(key)
     store.is_reserved = True
     try:
-        while not store.can_be_replaced:
+        while True:
+            if not replace:
+                _must_be_new(engine, key)  # no event may have come while the file was copied
+            if store.can_be_replaced:
+                break
             if store.owner is not None:
                 store.owner.storage_broke(ObjectReset(REPLACED))
                 engine.release(store)

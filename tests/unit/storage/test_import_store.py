@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,26 @@ async def test_a_cancelled_import_has_happened_or_not(tmp_path: Path) -> None:
             await asyncio.wait([task])
             assert rows(owned(engine)[0]) in ([], [("imported",)])
             assert await verify(engine) == []
+
+
+async def test_what_an_object_stored_meanwhile_stays_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It need not have been there when the import began."""
+    copied = threading.Event()
+    monkeypatch.setattr("perdure._storage.import_store.take_over", lambda *_, **__: copied.wait(10) and [])
+    async with an_engine() as engine:
+        task = asyncio.create_task(import_store(engine, KEY, a_file(tmp_path / "f"), replace=False))
+        store, owner = owned(engine)
+        await asyncio.sleep(0)
+        await write(store, "CREATE TABLE t (a)", "INSERT INTO t VALUES ('meanwhile')")
+        copied.set()
+        with pytest.raises(FileExistsError):
+            await task
+        assert owner.errors == []
+        assert rows(store) == [("meanwhile",)]
+        with pytest.raises(FileExistsError):
+            await import_store(engine, KEY, str(tmp_path / "nothing is read"), replace=False)
 
 
 @pytest.mark.parametrize("page_bytes", [1024, 65536])
