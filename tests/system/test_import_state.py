@@ -11,6 +11,9 @@ from cli_process import Perdure
 from operators import Site
 from support import npm
 
+from perdure._cli.import_state import _make_namespace
+from perdure._config.problem import ProblemsFound
+
 APP = """\
 from perdure import DurableObject, Response, WorkerEntrypoint
 
@@ -208,6 +211,13 @@ def test_a_file_of_keys_that_is_damaged_stops_its_namespace_alone(site: Project,
     assert "error[state/unreadable]" in wrong
     assert "holds no keys that can be read" in wrong
     assert site.get("n") == 42
+
+
+def test_a_disk_that_takes_no_more_is_told(tmp_path: Path) -> None:
+    """With the file that cannot be written, and the one that it is of."""
+    source = wrangler.add_namespace(tmp_path, "abc123", {})
+    with pytest.raises(ProblemsFound, match=r"missing/kv.sqlite, to which .* is copied, cannot be written"):
+        _make_namespace(source, None, tmp_path / "missing/kv.sqlite")
 
 
 def test_a_value_that_only_javascript_can_read_is_named(site: Project) -> None:

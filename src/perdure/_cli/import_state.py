@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import pathlib
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from perdure._cli.progress import Progress
 from perdure._cli.table import size_text
 from perdure._cli.wrangler_state import WranglerState
 from perdure._config.load import read_record, shown
-from perdure._config.problem import Problem, ProblemsFound, listed
+from perdure._config.problem import Problem, ProblemsFound, listed, refused
 from perdure._config.project import Project, Resource
 from perdure._config.record import Record
 from perdure._resources.kv_file import write_kv_file
@@ -124,7 +125,12 @@ def _namespaces(state: WranglerState, project: Project) -> Iterator[_Source]:
 
 
 def _make_namespace(file: pathlib.Path, values: pathlib.Path | None, path: pathlib.Path) -> None:
-    write_kv_file(path, wrangler_state.entries(file, values))
+    try:
+        write_kv_file(path, wrangler_state.entries(file, values))
+    except sqlite3.Error as error:
+        raise refused(
+            "cli/unwritable", f"{shown(path)}, to which {shown(file)} is copied, cannot be written: {error}"
+        ) from None
 
 
 def _resources(project: Project, option: str) -> Iterator[tuple[Resource, str]]:
