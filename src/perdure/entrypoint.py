@@ -29,7 +29,7 @@ from perdure._web.response import check_upgrade
 from perdure.context import ExecutionContext
 from perdure.errors import PerdureError
 from perdure.object_stub import NO_FETCH, ServiceStub, no_response
-from perdure.web import Request, Response, copy_response
+from perdure.web import Request, Response, copy_response, follow
 
 NO_SCHEDULED: Final = "Handler does not export a scheduled() function"
 
@@ -86,6 +86,7 @@ class Entrypoint:
 
     async def fetch(self, request: Request) -> Response:
         """Answer *request* with a fresh instance, in this task."""
+        request._redirect = "manual"  # passed on, it is its sender who is told of a redirect
         response: Response = await self.run(lambda worker: _fetch(worker, request), self._checked(request))
         return response
 
@@ -216,7 +217,7 @@ class EntrypointCapability(Capability):
         relay(request, current.get(), asyncio.get_running_loop())
 
         async def run() -> Response:
-            return pack_response(await self.entrypoint.fetch(request))
+            return pack_response(await follow(request, self.entrypoint.fetch))
 
         return self._send("fetch", run)
 

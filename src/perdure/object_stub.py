@@ -251,6 +251,7 @@ class FetchCall(Coroutine[Any, Any, Response]):
         if not host.on_loop_thread():
             raise RuntimeError(OTHER_THREAD.format(what=f"fetch() of {self._capability.describe()}"))
         sent = copy_request(request)
+        sent._redirect = "manual"  # passed on by the object, it is its sender who is told of a redirect
         relay(sent, current.get(), host.loop)
         body = sent.body
         return self._capability.send(

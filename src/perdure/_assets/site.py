@@ -20,6 +20,7 @@ from perdure._assets.settings import Assets
 from perdure._assets.types import content_type
 from perdure._base.refusal import stays
 from perdure._web.headers import Headers
+from perdure._web.redirect import follow
 from perdure._web.request import Request
 from perdure._web.response import Response
 
@@ -139,13 +140,15 @@ class AssetsBinding:
         """
         Return the file that a request names, or what is served in its place; the host of a URL says nothing.
 
+        Redirects between pages are followed, as by every `fetch`; not for a request of a client's, which is told.
+
         Args:
             input: a request, a URL, or a path.
             init: as of a `Request`.
         """
         if isinstance(input, str) and input.startswith("/"):
             input = f"http://assets.local/{input.lstrip('/')}"
-        return await self._site.answer(Request(input, **init))
+        return await follow(Request(input, **init), self._site.answer)
 
     def __repr__(self) -> str:
         return "<AssetsBinding>"

@@ -117,7 +117,7 @@ class Request(Message):
 
     @property
     def redirect(self) -> str:
-        """What a redirect answer leads to: "follow" or "manual"."""
+        """What a redirect answer leads to: "follow", or "manual" of a request that came in, whose sender is told."""
         return self._redirect
 
     @property

@@ -251,8 +251,23 @@ async def test_a_runtime_serves_files_in_front_of_its_worker(folder):
         assert await (await rt.handle(Request("http://x/through"))).text() == "about"
         assert (await rt.env.ASSETS.fetch(Request("https://any.host/about"))).status == 200
         assert (await rt.env.ASSETS.fetch("http://any.host/nothing")).status == 404
-        assert (await rt.env.ASSETS.fetch("/about.html")).headers.get("location") == "/about"
         assert (await rt.env.ASSETS.fetch("/about", method="HEAD")).headers.get("content-length") == "5"
+
+
+async def test_the_binding_follows_redirects_between_pages_unless_the_request_is_a_clients(folder):
+    """A worker that asks for `about.html` gets the page, not the way to it; a client that does is sent there."""
+
+    class Passes(WorkerEntrypoint):
+        async def fetch(self, request):
+            return await self.env.ASSETS.fetch(request)
+
+    async with Runtime(worker=Passes, assets=Assets(folder, binding="ASSETS", run_worker_first=True)) as rt:
+        followed = await rt.env.ASSETS.fetch("/about.html")
+        assert (followed.status, followed.redirected, await followed.text()) == (200, True, "about")
+        told = await rt.env.ASSETS.fetch("/about.html", redirect="manual")
+        assert (told.status, told.headers.get("location")) == (307, "/about")
+        sent = await rt.handle(Request("http://x/about.html"))
+        assert (sent.status, sent.headers.get("location")) == (307, "/about")
 
 
 async def test_a_runtime_needs_no_worker_for_files(folder):
