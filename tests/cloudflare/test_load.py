@@ -201,6 +201,30 @@ def test_a_name_that_workers_does_not_have_is_named(made):
     assert "cannot import name 'NoSuchThing' from 'perdure._cloudflare.workers'" in text
 
 
+def test_a_module_that_is_not_supplied_is_answered_with_those_that_are(made):
+    """The flag is set already, and a file that is called alike is not meant."""
+    (text,) = problems(made("import workers.nothing\n", files=[("worker.py", "")]))
+    assert "No module named 'workers.nothing'" in text
+    assert '"workers" is supplied here with the modules asgi, blob, entrypoints,' in text
+    assert "did you mean" not in text
+
+
+@pytest.mark.members("workers.workflows.NonRetryableError")
+async def test_a_project_with_a_workflow_starts(made):
+    """What its file imports is there; its binding says at use that workflows need Cloudflare's platform."""
+    folder = made(
+        "from workers import Response, WorkerEntrypoint, WorkflowEntrypoint\n"
+        "from workers.workflows import NonRetryableError\n"
+        "class Report(WorkflowEntrypoint):\n"
+        "    async def run(self, event, step):\n        raise NonRetryableError('no')\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request):\n        await self.env.REPORT.create()\n",
+        workflows=[{"name": "report", "binding": "REPORT", "class_name": "Report"}],
+    )
+    with pytest.raises(Exception, match="env.REPORT is bound to Workflows, which is not here"):
+        await answer(folder)
+
+
 def test_without_the_flag_the_flag_is_named(made):
     """A project that imports `workers` is told what makes it a project for Python Workers."""
     (text,) = problems(made("from workers import Response\n", compatibility_flags=[]))

@@ -276,6 +276,15 @@ def test_every_set_cookie_is_kept():
     assert response_to_native(response).headers.get_all("set-cookie") == ["a=1", "b=2", "c=3"]
 
 
+async def test_a_response_has_the_members_that_only_javascripts_has_too():
+    """Stubs once answered with JavaScript's: code reads `.webSocket` and `.arrayBuffer()` of what they answer."""
+    response = FetchResponse("", JsResponse.new("abc"))
+    assert response.webSocket is None
+    assert bytes(await response.arrayBuffer()) == b"abc"
+    with pytest.raises(AttributeError, match="'FetchResponse' object has no attribute 'web_socket'"):
+        _ = response.web_socket
+
+
 # --- on the way out and in -----------------------------------------------------------------------------------
 
 

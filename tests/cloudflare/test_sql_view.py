@@ -112,6 +112,21 @@ async def test_a_cursor_is_read_in_every_way():
     assert await within(work) == (0, False, 1, [2, "2"], [3, 4], True, None)
 
 
+async def test_rows_and_columns_are_arrays_of_javascripts_too():
+    """`.toArray().to_py()` and `.length` are how code reads them that was written when they were proxies."""
+
+    async def work(self):
+        sql = self.ctx.storage.sql
+        query = "SELECT 1 AS x, 'a' AS y"
+        assert sql.exec(query).toArray().to_py() == [{"x": 1, "y": "a"}]
+        assert sql.exec(query).toArray().length == 1
+        assert sql.exec(query).raw().toArray().to_py() == [[1, "a"]]
+        assert sql.exec(query).raw().next().value.to_py() == [1, "a"]
+        return sql.exec(query).columnNames.to_py()
+
+    assert await within(work) == ["x", "y"]
+
+
 async def test_an_error_of_sqlite_is_an_exception_of_both_worlds():
     """`except JsException` takes it; it has `.name` and `.message`, and the object lives on."""
 

@@ -36,6 +36,9 @@ OBJECT_HANDLERS: Final = {
 WORKER_HANDLERS: Final = {"fetch": "fetch", "scheduled": "scheduled"}
 RESERVED: Final = frozenset({*OBJECT_HANDLERS.values(), "connect", "constructor", "dup"})
 """Names that cannot be called over RPC."""
+NO_ALARM_HANDLER: Final = (
+    "{name} has no alarm() handler, and set an alarm: define `async def alarm(self, alarm_info)`"
+)
 
 
 class _Adapter:
@@ -55,8 +58,9 @@ class _Adapter:
         with leaving:
             self.user = self.user_class(ctx_view, self.env_view)
         for event, name in self.handlers.items():
-            if self._handler(name) is None:
-                self.__dict__[event] = None  # the runtime takes it for absent
+            # The runtime takes None for absent. An alarm may be set there by a class that does not hear it.
+            if event != "alarm" and self._handler(name) is None:
+                self.__dict__[event] = None
 
     def __perdure_inside__(self) -> tuple[Any, Any]:
         """Return what tests see of the object: the project's instance, and its `ctx`."""
@@ -113,7 +117,10 @@ class ObjectAdapter(_Adapter, perdure.DurableObject):
             isRetry=info.is_retry,
             scheduledTime=milliseconds(info.scheduled_time),
         )
-        await self._run(self._handler("alarm"), shown)
+        handler = self._handler("alarm")
+        if handler is None:
+            raise TypeError(NO_ALARM_HANDLER.format(name=self.user_class.__name__))
+        await self._run(handler, shown)
 
     async def websocket_message(self, ws: perdure.WebSocket, message: str | bytes) -> None:
         await self._run(self._handler("webSocketMessage"), websocket_view(ws), message_data(message))

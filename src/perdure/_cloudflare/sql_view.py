@@ -8,7 +8,7 @@ from typing import Any, Final
 from perdure._cloudflare.convert import python_to_rpc
 from perdure._cloudflare.exceptions import js_error
 from perdure._cloudflare.sqlite_values import INTEGER_MAX, number, row_object
-from perdure._cloudflare.values import JsDict
+from perdure._cloudflare.values import JsArray, JsDict
 from perdure._cloudflare.views import Value, View, call, shown
 
 _NO_BIGINT: Final = (
@@ -70,9 +70,9 @@ class _RowsView(View):
             return JsDict(done=False, value=row)
         return JsDict(done=True, value=None)
 
-    def toArray(self) -> list[Any]:
+    def toArray(self) -> JsArray:
         """Return the remaining rows."""
-        return list(self)
+        return JsArray(self)
 
     @staticmethod
     def _shown(row: Any) -> Any:
@@ -83,7 +83,7 @@ class CursorView(_RowsView):
     """The rows of one `exec`, each with its columns as items and as attributes."""
 
     _js_name = "SqlStorageCursor"
-    _members = {"columnNames": Value(), "rowsRead": Value(), "rowsWritten": Value()}
+    _members = {"columnNames": Value(JsArray), "rowsRead": Value(), "rowsWritten": Value()}
 
     def one(self) -> JsDict:
         """Return the only remaining row."""
@@ -101,7 +101,7 @@ class RawView(_RowsView):
     """Rows as lists, in the order of the columns."""
 
     _js_name = "SqlStorageRawIterator"
-    _shown = staticmethod(lambda row: [column(value) for value in row])
+    _shown = staticmethod(lambda row: JsArray(map(column, row)))
 
 
 def column(value: Any) -> Any:

@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import linecache
 import pathlib
+import pkgutil
 import sys
 import traceback
 import types
@@ -25,6 +26,8 @@ from perdure._config.project import Binding, Project, Service
 from perdure._config.requirements import import_help, missing_packages
 
 _OURS = str(pathlib.Path(__file__).resolve().parents[1])
+_CLOUDFLARES = frozenset({"js", "pyodide", "workers", "asgi"})
+"""Modules of Cloudflare's Python Workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,15 +408,18 @@ def _characters(line: str, offset_bytes: int) -> int:
 
 
 def _import_hint(error: BaseException, main: pathlib.Path) -> str | None:
-    if isinstance(error, ModuleNotFoundError) and error.name:
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] not in _CLOUDFLARES:
         return did_you_mean(error.name.split(".")[0], [path.stem for path in main.parent.glob("*.py")])
     return None
 
 
 def _import_help(error: BaseException, main: pathlib.Path, root: pathlib.Path) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        top = error.name.split(".")[0]
-        if top in {"js", "pyodide", "workers", "asgi"}:
+        top, _, rest = error.name.partition(".")
+        if top in _CLOUDFLARES:
+            if rest and (here := getattr(sys.modules.get(top), "__path__", None)) is not None:
+                names = ", ".join(sorted(found.name for found in pkgutil.iter_modules(here)))
+                return f'"{top}" is supplied here with the modules {names}'
             return (
                 f'"{top}" is a module of Cloudflare\'s Python Workers: a project that is written for them has '
                 '"compatibility_flags": ["python_workers"] in its configuration'

@@ -26,6 +26,12 @@ _BODIES = (JsBlob, JsFormData, ReadableStream, URLSearchParams, AsyncIterable)
 class FetchResponse(PyodideFetchResponse):
     """A response that was fetched."""
 
+    def __getattr__(self, name: str) -> Any:
+        """Return a member that only JavaScript's response has: stubs and bindings once answered with that."""
+        if name[:1] != "_" and hasattr(JsResponse, name):
+            return getattr(self.js_response, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
     @property
     def body(self) -> ReadableStream | None:
         """The body as a stream."""
