@@ -115,13 +115,21 @@ async def contents(asset: Asset) -> Any:
 async def _pieces(asset: Asset) -> AsyncIterator[bytes]:
     """Yield the file in pieces, each read in a thread: a slow disk does not stop the objects."""
     left = asset.size_bytes
-    file = await asyncio.to_thread(os.open, asset.path, os.O_RDONLY)
+    loop = asyncio.get_running_loop()
+    reading: asyncio.Future[bytes] | None = None
+    file = os.open(asset.path, os.O_RDONLY)
     try:
         while left:
-            piece = await asyncio.to_thread(os.read, file, min(left, PIECE_BYTES))
+            reading = loop.run_in_executor(None, os.read, file, min(left, PIECE_BYTES))
+            piece = await asyncio.shield(reading)
             if not piece:
                 raise OSError(f"{asset.path.name} became shorter while it was sent")
             left -= len(piece)
             yield piece
     finally:
-        os.close(file)
+        # A client that goes away cancels this, and not the thread: the number of a closed file is soon another's, and what the
+        # thread reads would be missing there.
+        if reading is None or reading.done():
+            os.close(file)
+        else:
+            reading.add_done_callback(lambda _: os.close(file))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import queue
+import threading
 
 import pytest
+from support.inside import until
 
 from perdure import ConfigError, DataCloneError, Runtime, WorkerEntrypoint
-from perdure._assets.folder import PIECE_BYTES, WHOLE_BYTES_MAX
+from perdure._assets.folder import PIECE_BYTES, WHOLE_BYTES_MAX, AssetFolder, contents
 from perdure._assets.settings import Assets
 from perdure._assets.site import Site
 from perdure._assets.types import content_type
@@ -325,6 +329,35 @@ def test_a_large_file_is_streamed_whole(folder):
     response, body = ask(folder, "/large.bin")
     assert body == data
     assert response.headers.get("content-length") == str(len(data))
+
+
+async def test_a_file_is_closed_behind_the_thread_that_reads_it(folder, monkeypatch):
+    """The client has gone meanwhile: the thread must not read from what has the file's number next."""
+    (folder / "large.bin").write_bytes(bytes(WHOLE_BYTES_MAX + 1))
+    body = await contents(AssetFolder(folder).find("/large.bin"))
+    numbers, goes_on = queue.SimpleQueue(), threading.Event()
+
+    def read(file, size_bytes):
+        numbers.put(file)
+        goes_on.wait(10)
+        return b"read"
+
+    monkeypatch.setattr(os, "read", read)
+    reader = asyncio.create_task(anext(body))
+    file = await asyncio.to_thread(numbers.get)
+    reader.cancel()
+    await asyncio.wait([reader])
+    os.fstat(file)
+    goes_on.set()
+    await until(lambda: not is_open(file))
+
+
+def is_open(file):
+    try:
+        os.fstat(file)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
