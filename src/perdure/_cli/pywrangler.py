@@ -87,7 +87,9 @@ def in_perdures_words(arguments: Sequence[str]) -> list[str]:
             said.append(word)
             continue
         if not equals:
-            value = rest.pop(0) if rest else ""
+            if not rest:
+                return [*said, _OTHERWISE[name]]  # which tells what is missing
+            value = rest.pop(0)
         said += [_OTHERWISE[name], str(pathlib.Path(value, STATE)) if name == "--persist-to" else value]
     if "CLOUDFLARE_ENV" in os.environ and "--env" not in said:
         said += ["--env", os.environ["CLOUDFLARE_ENV"]]

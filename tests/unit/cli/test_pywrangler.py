@@ -51,6 +51,12 @@ def test_options_of_d1_are_said_as_perdure_has_them(given, said, monkeypatch):
     assert in_perdures_words(given.split()) == said.split() + ([] if "--env" in said else ["--env", "beta"])
 
 
+def test_an_option_of_d1_without_its_value_is_told(capsys):
+    """No folder is made up for it."""
+    assert run_command(["d1", "execute", "DB", "--command", "SELECT 1", "--persist-to"]) == 2
+    assert "--data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
