@@ -30,7 +30,7 @@ def members() -> Iterator[tuple[str, str, str, str]]:
 
 
 def shown() -> dict[str, int]:
-    """Return member → how many tests show it, by their marks `members("js.Date.now", ...)`."""
+    """Return member → how many tests show it, by their marks `members("js.Date.now", "js.URL: href port", ...)`."""
     found: dict[str, int] = {}
     for path in sorted((ROOT / "tests/cloudflare").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -41,8 +41,15 @@ def shown() -> dict[str, int]:
             ):
                 for argument in node.args:
                     if isinstance(argument, ast.Constant):
-                        found[str(argument.value)] = found.get(str(argument.value), 0) + 1
+                        for member in named_by(str(argument.value)):
+                            found[member] = found.get(member, 0) + 1
     return found
+
+
+def named_by(text: str) -> list[str]:
+    """Return the members that an argument of a mark names: one, or several of one class, with blanks between."""
+    owner, several, names = text.partition(": ")
+    return [f"{owner}.{name}" for name in names.split()] if several else [text]
 
 
 def tables() -> str:

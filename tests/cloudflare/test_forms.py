@@ -23,7 +23,7 @@ def js_form():
     return form
 
 
-@pytest.mark.members("workers.FormData")
+@pytest.mark.members("workers.FormData", "workers.FormData: get get_all js_object")
 def test_a_form_shows_one_of_javascripts():
     form = FormData(js_form())
     assert (form["n"], form["key"], form.get_all("key")) == ("123", "lorem", ["lorem", "ipsum"])
@@ -31,6 +31,7 @@ def test_a_form_shows_one_of_javascripts():
     assert FormData(form).js_object is form.js_object
 
 
+@pytest.mark.members("workers.FormData: append items keys values")
 def test_a_form_iterates_over_every_value():
     form = FormData({"a": "1"})
     form.append("a", "2")
@@ -70,7 +71,11 @@ async def test_a_blob_in_a_form_comes_out_as_pythons_own():
     ]
 
 
-@pytest.mark.members("js.FormData", "js.FormData.new")
+@pytest.mark.members(
+    "js.FormData",
+    "js.FormData.new",
+    "js.FormData: get getAll append set has delete entries keys values forEach",
+)
 def test_javascripts_form_has_its_members():
     form = js_form()
     form.set("key", "dolor")
@@ -125,6 +130,7 @@ async def test_a_blob_is_made_of_text_and_bytes(part):
         )
 
 
+@pytest.mark.members("workers.Blob.js_object")
 def test_a_single_blob_passes_its_type_on():
     typed = Blob(["1"], content_type="application/json")
     assert Blob(typed).content_type == "application/json"
@@ -147,7 +153,9 @@ async def test_line_ends_in_text_may_become_the_platforms():
     assert await Blob(["a\r\nb"], endings="transparent").text() == "a\r\nb"
 
 
-@pytest.mark.members("workers.File", "workers.File.name", "workers.File.last_modified")
+@pytest.mark.members(
+    "workers.File", "workers.File.name", "workers.File.last_modified", "workers.File: text size content_type"
+)
 async def test_a_file_has_a_name_and_a_time():
     file = File("my file", filename="a.txt", content_type="text/plain", last_modified=5)
     assert (file.name, file.content_type, file.last_modified, file.size) == ("a.txt", "text/plain", 5, 7)
@@ -167,7 +175,9 @@ def test_what_is_no_part_is_a_type_error(part):
         Blob(part)
 
 
-@pytest.mark.members("js.Blob", "js.File")
+@pytest.mark.members(
+    "js.Blob", "js.File", "js.Blob: size type text arrayBuffer stream", "js.File: name lastModified type"
+)
 async def test_javascripts_blob_has_its_members():
     blob = JsBlob.new(["ä", b"\1"], {"type": "Text/X"})
     assert (blob.size, blob.type, await blob.text(), (await blob.arrayBuffer()).to_bytes()) == (

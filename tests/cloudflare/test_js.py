@@ -89,7 +89,12 @@ def test_to_js_with_from_entries_makes_objects_at_any_depth():
 
 
 @pytest.mark.members(
-    "js.Object.new", "js.Object.keys", "js.Object.values", "js.Object.entries", "js.Object.assign"
+    "js.Object.new",
+    "js.Object.keys",
+    "js.Object.values",
+    "js.Object.entries",
+    "js.Object.assign",
+    "js.Object",
 )
 def test_an_object_is_filled_and_listed():
     made = js.Object.new()
@@ -103,6 +108,7 @@ def test_an_object_is_filled_and_listed():
     assert js.Object.keys(5) == []
 
 
+@pytest.mark.members("js.Object: create is_ hasOwn groupBy")
 def test_less_common_members_of_object():
     assert js.Object.freeze({"a": 1}) == {"a": 1}
     assert js.Object.hasOwn({"a": 1}, "a")
@@ -113,7 +119,7 @@ def test_less_common_members_of_object():
     assert js.Object.groupBy([1, 2, 3], lambda item: "odd" if item % 2 else "even").odd == [1, 3]
 
 
-@pytest.mark.members("js.Array.new", "js.Array.of", "js.Array.from_", "js.Array.isArray")
+@pytest.mark.members("js.Array.new", "js.Array.of", "js.Array.from_", "js.Array.isArray", "js.Array")
 def test_an_array_is_made_in_all_ways():
     assert js.Array.new() == []
     assert js.Array.new(2) == [None, None]
@@ -146,7 +152,7 @@ def test_a_structured_clone_is_a_deep_copy():
 # --- JSON ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.members("js.JSON.parse")
+@pytest.mark.members("js.JSON.parse", "js.JSON")
 def test_json_is_parsed_to_objects_and_arrays_of_javascript():
     value = js.JSON.parse('{"items": [{"n": 1.0}], "none": null, "big": 12345678901234567890}')
     assert value.items[0].n == 1
@@ -164,6 +170,7 @@ def test_a_reviver_changes_what_was_parsed_from_the_inside_out():
     ]
 
 
+@pytest.mark.members("js.SyntaxError")
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -306,7 +313,13 @@ def test_texts_booleans_and_bigints_of_values():
 
 
 @pytest.mark.members(
-    "js.encodeURIComponent", "js.decodeURIComponent", "js.encodeURI", "js.decodeURI", "js.btoa", "js.atob"
+    "js.encodeURIComponent",
+    "js.decodeURIComponent",
+    "js.encodeURI",
+    "js.decodeURI",
+    "js.btoa",
+    "js.atob",
+    "js.URIError",
 )
 def test_texts_are_coded():
     assert js.encodeURIComponent("a b/ü!") == "a%20b%2F%C3%BC!"
@@ -342,6 +355,7 @@ def test_errors_are_made_raised_and_told_apart():
     assert js.AggregateError.new([error]).errors == [error]
 
 
+@pytest.mark.members("js.EvalError")
 def test_javascript_is_not_run_from_text():
     assert "EvalError: Code generation from strings disallowed" in error_of(js.eval, "1 + 1")
 
@@ -349,7 +363,7 @@ def test_javascript_is_not_run_from_text():
 # --- console ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.members("js.console.log", "js.console.info", "js.console.debug")
+@pytest.mark.members("js.console.log", "js.console.info", "js.console.debug", "js.console")
 def test_the_console_writes_lines_as_javascript_shows_values(capsys: pytest.CaptureFixture[str]):
     js.console.log("a", 1.0, True, None, jsnull, "b")
     js.console.info({"a": [1, "x"], "b-c": {}}, [], js.Map.new([[1, "x"]]), js.Set.new([2]))
@@ -363,7 +377,7 @@ def test_the_console_writes_lines_as_javascript_shows_values(capsys: pytest.Capt
     ]
 
 
-@pytest.mark.members("js.console.error", "js.console.warn", "js.console.trace")
+@pytest.mark.members("js.console.error", "js.console.warn", "js.console.trace", "js.console.assert_")
 def test_warnings_and_errors_go_to_standard_error(capsys: pytest.CaptureFixture[str]):
     js.console.error(js.Error.new("bad"), ValueError("worse"))
     js.console.warn("careful")
@@ -380,7 +394,13 @@ def test_warnings_and_errors_go_to_standard_error(capsys: pytest.CaptureFixture[
     assert captured.out == ""
 
 
-@pytest.mark.members("js.console.table", "js.console.count", "js.console.group", "js.console.time")
+@pytest.mark.members(
+    "js.console.table",
+    "js.console.count",
+    "js.console.group",
+    "js.console.time",
+    "js.console: countReset groupEnd timeEnd timeLog",
+)
 def test_the_console_counts_groups_measures_and_draws_tables(capsys: pytest.CaptureFixture[str]):
     js.console.table([{"a": 1, "b": "x"}, [5]])
     js.console.count("hits")
@@ -411,7 +431,9 @@ def test_the_console_ends_for_deep_long_and_cyclic_values(capsys: pytest.Capture
 # --- others ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.members("js.performance.now", "js.navigator.userAgent")
+@pytest.mark.members(
+    "js.performance.now", "js.navigator.userAgent", "js.performance.timeOrigin", "js: performance navigator"
+)
 def test_performance_and_navigator():
     first = js.performance.now()
     assert 0 <= first <= js.performance.now()
@@ -419,6 +441,6 @@ def test_performance_and_navigator():
     assert js.navigator.userAgent == "Cloudflare-Workers"
 
 
-@pytest.mark.members("js.Date.now", "js.Date.new")
+@pytest.mark.members("js.Date.now", "js.Date.new", "js.Date")
 def test_date_is_the_class_of_dates():
     assert js.Date.new(js.Date.now()).constructor.name == "Date"

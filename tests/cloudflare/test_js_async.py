@@ -27,7 +27,7 @@ async def error_of(awaitable: Any) -> JsException:
 # --- promises --------------------------------------------------------------------------------------
 
 
-@pytest.mark.members("js.Promise.resolve", "js.Promise.reject", "js.Promise.new")
+@pytest.mark.members("js.Promise.resolve", "js.Promise.reject", "js.Promise.new", "js.Promise")
 async def test_a_promise_is_awaited_more_than_once():
     promise = js.Promise.resolve(asyncio.sleep(0, 5))
     assert (await promise, await promise) == (5, 5)
@@ -66,6 +66,7 @@ async def test_several_promises_at_once():
     assert (await error_of(js.Promise.any([fail()]))).name == "AggregateError"
 
 
+@pytest.mark.members("js.Promise.withResolvers")
 async def test_resolvers_are_given_beside_the_promise():
     made = js.Promise.withResolvers()
     made.resolve(5)
@@ -151,7 +152,7 @@ async def test_a_timer_calls_functions_only():
         js.setTimeout("alert(1)", 0)
 
 
-@pytest.mark.members("js.scheduler.wait")
+@pytest.mark.members("js.scheduler.wait", "js.scheduler")
 async def test_the_scheduler_waits():
     before = js.performance.now()
     await js.scheduler.wait(5)
@@ -228,7 +229,7 @@ def test_random_values_do_not_fill_others(value: Any):
         js.crypto.getRandomValues(value)
 
 
-@pytest.mark.members("js.crypto.subtle.digest")
+@pytest.mark.members("js.crypto.subtle.digest", "js.crypto.subtle")
 @pytest.mark.parametrize(
     "algorithm", ["SHA-256", "sha-256", {"name": "SHA-256"}, to_js({"name": "SHA-256"})], ids=str
 )

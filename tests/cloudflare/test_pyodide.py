@@ -60,7 +60,9 @@ async def test_handlers_can_wait_once_run_sync_is_imported():
         bridge.turn_off()
 
 
-@pytest.mark.members("pyodide.ffi.register_js_module", "pyodide.ffi.IN_PYODIDE")
+@pytest.mark.members(
+    "pyodide.ffi.register_js_module", "pyodide.ffi.IN_PYODIDE", "pyodide.ffi.unregister_js_module"
+)
 def test_a_module_of_javascript_is_registered_under_a_name():
     ffi.register_js_module("my_js_module", types.SimpleNamespace(answer=42))
     try:
@@ -75,7 +77,7 @@ def test_a_module_of_javascript_is_registered_under_a_name():
     assert not ffi.IN_PYODIDE
 
 
-@pytest.mark.members("pyodide.code.relaxed_call", "pyodide.code.run_js")
+@pytest.mark.members("pyodide.code.relaxed_call", "pyodide.code.run_js", "pyodide.code.relaxed_wrap")
 def test_code_has_relaxed_calls_and_no_javascript():
     assert code.relaxed_call(lambda a: a, 1, 2) == 1
     assert code.relaxed_wrap(lambda a: a)(1, 2) == 1

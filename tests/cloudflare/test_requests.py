@@ -155,6 +155,7 @@ async def test_a_request_is_derived_from_another_which_gives_its_body_away():
     assert first.body_used
 
 
+@pytest.mark.members("workers.Request.js_object")
 def test_a_request_of_javascript_is_shown_as_it_is():
     js_request = JsRequest.new("http://example.com", method="PUT")
     request = Request(js_request)
@@ -221,6 +222,7 @@ def test_a_request_carries_its_signal():
     assert not JsRequest.new("http://x/").signal.aborted
 
 
+@pytest.mark.members("js.Request: json formData")
 async def test_javascripts_readers_give_javascripts_values():
     request = JsRequest.new("http://x/", to_js({"method": "POST", "body": '{"a": {"b": [1]}}'}))
     value = await request.json()

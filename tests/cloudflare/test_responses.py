@@ -78,6 +78,7 @@ async def test_a_body_may_be_a_stream():
     assert await Response(ReadableStream.from_(["a", b"b", Uint8Array([99])])).text() == "abc"
 
 
+@pytest.mark.members("workers.Response: form_data formData")
 async def test_a_body_may_be_a_form():
     for form in (FormData({"a": "1"}), FormData({"a": "1"}).js_object):
         response = Response(form)
@@ -135,6 +136,7 @@ def test_json_keeps_a_content_type_that_is_given():
     assert Response.json({}, 201, "Made", [("a", "b")]).status_text == "Made"
 
 
+@pytest.mark.members("workers.FetchResponse")
 async def test_json_is_read_on_a_response():
     assert await Response("[1, 2]").json() == [1, 2]
     assert await FetchResponse("", JsResponse.new('{"a": 1.5}')).json(parse_float=str) == {"a": "1.5"}
@@ -208,7 +210,7 @@ async def test_a_body_is_read_in_many_ways():
     assert await (await Response("ä").blob()).text() == "ä"
 
 
-@pytest.mark.members("workers.Response.body_used", "workers.Response.clone")
+@pytest.mark.members("workers.Response.body_used", "workers.Response.clone", "pyodide.http.BodyUsedError")
 @pytest.mark.parametrize(
     "read", ["text", "string", "json", "bytes", "buffer", "memoryview", "blob", "form_data", "clone"]
 )
@@ -231,7 +233,7 @@ async def test_a_clone_has_a_body_of_its_own():
     )
 
 
-@pytest.mark.members("workers.Response.raise_for_status")
+@pytest.mark.members("workers.Response.raise_for_status", "pyodide.http.HttpStatusError")
 @pytest.mark.parametrize(("status", "kind"), [(404, "Client"), (503, "Server")])
 def test_a_bad_status_can_be_raised(status, kind):
     Response("").raise_for_status()
@@ -240,6 +242,7 @@ def test_a_bad_status_can_be_raised(status, kind):
     assert (raised.value.status, raised.value.url) == (status, "")
 
 
+@pytest.mark.members("workers.Response.js_object")
 def test_a_response_of_javascript_is_shown_as_it_is():
     js_response = JsResponse.new("x", status=201)
     assert Response(js_response).js_object is js_response
@@ -249,7 +252,7 @@ def test_a_response_of_javascript_is_shown_as_it_is():
         Response(js_response, status=201)
 
 
-@pytest.mark.members("js.Response", "js.Response.new", "js.Response.json")
+@pytest.mark.members("js.Response", "js.Response.new", "js.Response: status headers text json")
 async def test_javascripts_response_takes_options_in_all_shapes():
     for response in (
         JsResponse.new("x", status=404, headers={"a": 1}),
@@ -317,6 +320,7 @@ async def test_a_native_response_is_shown_and_leaves_as_itself():
     assert response_to_native(shown) is native
 
 
+@pytest.mark.members("workers.Response.body")
 async def test_a_body_passes_from_one_response_to_the_next():
     """What is changed on the way is the rest; bytes at hand stay so."""
     first = response_from_native(perdure.Response("Hi there!"))

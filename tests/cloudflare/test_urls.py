@@ -10,7 +10,11 @@ from perdure._cloudflare.web.headers import Headers
 from perdure._cloudflare.web.url import URL, URLSearchParams
 
 
-@pytest.mark.members("js.URL", "js.URL.new")
+@pytest.mark.members(
+    "js.URL",
+    "js.URL.new",
+    "js.URL: href origin protocol username password host hostname port pathname search hash toString toJSON",
+)
 def test_a_url_is_taken_apart():
     url = URL.new("HTTPS://me:p%40ss@Example.com:8443/a/../b c?x=1&y=a b#part")
     parts = "href origin protocol username password host hostname port pathname search hash".split()
@@ -121,7 +125,11 @@ def test_the_parameters_of_a_url_are_alive():
     assert url.searchParams.get("d") == "5"
 
 
-@pytest.mark.members("js.URLSearchParams", "js.URLSearchParams.new")
+@pytest.mark.members(
+    "js.URLSearchParams",
+    "js.URLSearchParams.new",
+    "js.URLSearchParams: get getAll has size items keys values set append sort delete forEach toString",
+)
 @pytest.mark.parametrize(
     "given",
     ["a=1&b=2&a=3", "?a=1&b=2&a=3", [["a", 1], ["b", 2], ["a", 3]], URLSearchParams.new("a=1&b=2&a=3")],
@@ -172,7 +180,9 @@ def test_parameters_are_escaped_as_in_a_form():
 # --- headers -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.members("js.Headers", "js.Headers.new")
+@pytest.mark.members(
+    "js.Headers", "js.Headers.new", "js.Headers: get set append has entries items keys values delete forEach"
+)
 def test_headers_have_no_case_and_join_their_values():
     headers = Headers.new({"B": "1"})
     headers.append("b", 2)
@@ -197,7 +207,7 @@ def test_headers_have_no_case_and_join_their_values():
         headers["none"]
 
 
-@pytest.mark.members("js.Headers.getSetCookie")
+@pytest.mark.members("js.Headers.getSetCookie", "js.Headers.getAll")
 def test_cookies_stay_apart():
     headers = Headers.new([("Set-Cookie", "a"), ("Set-Cookie", "b"), ("A", "c")])
     assert (headers.getSetCookie(), headers.getAll("Set-Cookie")) == (["a", "b"], ["a", "b"])

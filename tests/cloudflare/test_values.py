@@ -213,6 +213,7 @@ def test_null_is_false_and_there_is_one():
 # --- proxies ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.members("pyodide.ffi.destroy_proxies")
 def test_a_proxy_of_a_function_is_called_as_the_function():
     proxy = create_proxy(lambda *args: args)
     assert proxy(1, 2) == (1, 2)
@@ -250,6 +251,7 @@ async def test_a_proxy_of_an_awaitable_is_awaited():
     assert not inspect.isawaitable(create_proxy(work))
 
 
+@pytest.mark.members("pyodide.ffi.create_once_callable")
 def test_what_may_be_called_once_is_called_once():
     once = create_once_callable(lambda: 5)
     assert once() == 5
