@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from perdure._cloudflare import bridge
 
 log = logging.getLogger("perdure")
 
 NO_LOOP: Final = "Disallowed operation called within global scope: {what} works in a handler, not while a module is imported, and not in another thread."
-_running: Final[set[asyncio.Task[Any]]] = set()
+Task = TypeVar("Task", bound=asyncio.Future[Any])
+
+_running: Final[set[asyncio.Future[Any]]] = set()
 """The loop holds its tasks weakly."""
 
 
@@ -31,6 +33,11 @@ def start(work: Coroutine[Any, Any, Any], what: str = "a task") -> asyncio.Task[
     except RuntimeError:
         work.close()
         raise RuntimeError(NO_LOOP.format(what=what)) from None
+    return keep(task)
+
+
+def keep(task: Task) -> Task:
+    """Return *task*, which is held until it is done."""
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from perdure._cloudflare.exceptions import js_error
+from perdure._cloudflare.tasks import keep
 from perdure._cloudflare.values import relaxed_call
 from perdure._cloudflare.web.shape import is_absent
 
@@ -142,7 +143,7 @@ class Ending:
         """Return what is done when the end is there."""
         if self._future is None:
             self._future = asyncio.get_running_loop().create_future()
-            self._future.add_done_callback(_finished)
+            self._future.add_done_callback(_look_at)
             self._tell()
         return self._future
 
@@ -167,18 +168,13 @@ async def settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-_running: set[asyncio.Future[Any]] = set()
-
-
 def begin(work: Awaitable[Any]) -> asyncio.Future[Any]:
     """Start *work* at once, awaited or not, as JavaScript does; its failure is the stream's to tell."""
-    task = asyncio.ensure_future(work)
-    _running.add(task)
-    task.add_done_callback(_finished)
+    task = keep(asyncio.ensure_future(work))
+    task.add_done_callback(_look_at)
     return task
 
 
-def _finished(task: asyncio.Future[Any]) -> None:
-    _running.discard(task)
+def _look_at(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()  # seen, so that nothing complains of it

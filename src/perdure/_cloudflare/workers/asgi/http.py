@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from perdure._cloudflare.tasks import start
 from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
 from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
 from perdure._web.headers import from_wire
@@ -26,10 +27,6 @@ GONE: Final = "The client has gone: nobody receives the response any more."
 NO_RESPONSE: Final = "The ASGI application did not generate a response."
 INCOMPLETE: Final = "The ASGI application ended before its response was complete."
 CUT_OFF: Final = "The ASGI application failed while it sent its response."
-
-
-_running: set[asyncio.Task[None]] = set()
-"""Applications at work: a loop holds its tasks by weak references."""
 
 
 async def serve(
@@ -48,9 +45,7 @@ async def serve(
         Exception: what the application raised before its response began.
     """
     exchange = Exchange(request)
-    task = asyncio.create_task(exchange.run(app, scope))
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+    task = start(exchange.run(app, scope))
     try:
         response = await exchange.response
     except BaseException:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from perdure._cloudflare.tasks import start
 from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
 from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
 from perdure._cloudflare.workers.asgi.scope import CAN_REFUSE
@@ -27,9 +28,6 @@ NORMAL: Final = 1000
 ABNORMAL: Final = 1006
 INTERNAL_ERROR: Final = 1011
 
-_running: set[asyncio.Task[None]] = set()
-"""Applications at work: a loop holds its tasks by weak references."""
-
 
 async def serve(app: Callable[..., Any], scope: dict[str, Any]) -> tuple[Response, asyncio.Task[None]]:
     """
@@ -39,9 +37,7 @@ async def serve(app: Callable[..., Any], scope: dict[str, Any]) -> tuple[Respons
         Exception: what the application raised before it answered.
     """
     connection = Connection()
-    task = asyncio.create_task(connection.run(app, scope))
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+    task = start(connection.run(app, scope))
     try:
         return await connection.response, task
     except BaseException:
