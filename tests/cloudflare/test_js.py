@@ -266,6 +266,7 @@ def test_numbers_are_read_from_texts():
     assert not js.isFinite("Infinity")
 
 
+@pytest.mark.members("js.Number: isInteger isSafeInteger MAX_SAFE_INTEGER isNaN isFinite", "js: NaN Infinity")
 def test_members_of_number():
     assert js.Number.isInteger(5.0)
     assert not js.Number.isInteger("5")

@@ -78,11 +78,11 @@ def native_body(body: Any) -> tuple[BodyInit, str | None]:
 
     Text and forms bring their type there. Raises TypeError for what JavaScript would send as "[object Object]".
     """
+    if isinstance(body, str):
+        return body, None
     body = getattr(body, "js_object", body)  # a FormData, Blob or File of the Python SDK
     if is_absent(body):
         return None, None
-    if isinstance(body, str):
-        return body, None
     if is_buffer(body):
         return bytes_of(body), None
     if isinstance(body, FormData):

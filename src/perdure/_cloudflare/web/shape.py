@@ -47,10 +47,13 @@ def read_options(given: Any, named: Mapping[str, Any], *names: str) -> dict[str,
         names: those that the callee knows. It ignores the others, as JavaScript does.
     """
     found: dict[str, Any] = {}
+    if given is None:
+        given = {}
+    is_mapping = isinstance(given, Mapping)
     for name in names:
         if name in named:
             value = named[name]
-        elif isinstance(given, Mapping):
+        elif is_mapping:
             value = given.get(name)
         else:
             value = getattr(given, name, None)
