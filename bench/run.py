@@ -44,6 +44,7 @@ QUESTIONS = (
     "ws_wake",
     "capnweb",
     "capnweb_memory",
+    "cloudflare_projects",
     "floors",
     "event_path",
     "list_objects",

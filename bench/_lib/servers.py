@@ -159,7 +159,7 @@ class Server:
 
 
 class Perdure(Server):
-    """`serve.py`; with `command_line` the command itself, as a user starts it."""
+    """`serve.py`, also with a project for Cloudflare's Python Workers; with `command_line` the command itself."""
 
     name = "perdure"
 
@@ -171,11 +171,15 @@ class Perdure(Server):
         idle_s: float | None = None,
         command_line: bool = False,
         keep_journal: bool = False,
+        project: bool = False,
     ) -> None:
         super().__init__(folder, core)
         self._idle_s = idle_s
         self._command_line = command_line
         self._keep_journal = keep_journal
+        self._project = project
+        if project:
+            self.name = "project"
 
     def command(self) -> Sequence[str]:
         if self._command_line:
@@ -186,6 +190,8 @@ class Perdure(Server):
             words += ["--idle", str(self._idle_s)]
         if self._keep_journal:
             words.append("--keep-journal")
+        if self._project:
+            words += ["--project", str(HERE / "cloudflare")]
         return words
 
 
