@@ -279,6 +279,21 @@ def test_every_set_cookie_is_kept():
     assert response_to_native(response).headers.get_all("set-cookie") == ["a=1", "b=2", "c=3"]
 
 
+@pytest.mark.parametrize("socket", [object(), "ws://a/"])
+def test_what_is_no_end_of_a_pair_is_no_websocket_of_a_response(socket):
+    """The error says what is."""
+    with pytest.raises(JsException, match="The webSocket of a Response is an end of a WebSocketPair, or"):
+        Response(None, status=101, web_socket=socket)
+
+
+async def test_a_response_may_be_made_of_one_of_the_sdk():
+    """`Response(await stub.fetch(request))` was for JavaScript's."""
+    response = Response(FetchResponse("", JsResponse.new("abc", status=201)))
+    assert (response.status, await response.text()) == (201, "abc")
+    with pytest.raises(ValueError, match="Expected no options"):
+        Response(Response("abc"), status=201)
+
+
 async def test_a_response_has_the_members_that_only_javascripts_has_too():
     """Stubs once answered with JavaScript's: code reads `.webSocket` and `.arrayBuffer()` of what they answer."""
     response = FetchResponse("", JsResponse.new("abc"))

@@ -119,9 +119,11 @@ def import_help(error: BaseException, main: pathlib.Path, root: pathlib.Path) ->
         )
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return None
-    top = error.name.partition(".")[0]
+    top, _, rest = error.name.partition(".")
     if top in ONLY_IN_PYODIDE or error.name.startswith("pyodide."):
         return f'"{error.name}" is for Pyodide only, and this is CPython: packages come from the environment of {sys.executable}'
+    if rest and top in sys.modules:
+        return f'"{top}" is there, and has no module "{rest}": is another version of it needed?'
     return f'{install_command([_requirement_of(top, root)])}, or put "{top}.py" beside {main.name}'
 
 

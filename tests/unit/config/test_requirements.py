@@ -65,7 +65,7 @@ def test_an_environment_of_uv_has_no_pip(monkeypatch):
 @pytest.mark.parametrize(
     ("module", "command"),
     [
-        ("fastapi.routing", "pip install 'fastapi[standard]>=0.100'"),
+        ("fastapi", "pip install 'fastapi[standard]>=0.100'"),
         ("yaml", "pip install pyyaml"),
         ("other", 'pip install other, or put "other.py" beside entry.py'),
     ],
@@ -74,6 +74,15 @@ def test_a_failed_import_is_answered_with_what_installs_it(project, module, comm
     root = project(pyproject_toml='[project]\ndependencies = ["fastapi[standard]>=0.100"]\n')
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)
     assert command in import_help(error, root / "src/entry.py", root)
+
+
+def test_a_package_that_is_there_without_a_module_is_not_to_be_installed(project):
+    """Its other versions may have it."""
+    error = ModuleNotFoundError("No module named 'json.lines'", name="json.lines")
+    root = project(pyproject_toml="")
+    assert import_help(error, root / "entry.py", root).startswith(
+        '"json" is there, and has no module "lines"'
+    )
 
 
 @pytest.mark.parametrize("module", ["micropip", "pyodide.console"])

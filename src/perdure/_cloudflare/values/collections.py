@@ -17,8 +17,12 @@ from perdure._cloudflare.values.text import js_text
 _KEYS_SHOWN: Final = 12
 
 
-class JsDict(dict[Any, Any], JsProxy):
-    """A dict whose items are attributes too: `row["name"]` and `row.name`. Rows, and objects that were received."""
+class JsDict(dict[Any, Any]):
+    """
+    A dict whose items are attributes too: `row["name"]` and `row.name`. Rows, and objects that were received.
+
+    It is no `JsProxy`, as the SDK has converted these; it has the members of one, which older code uses.
+    """
 
     _js_name = "Object"
     _extras: dict[str, Callable[[Any], Any]]
@@ -53,7 +57,7 @@ class JsDict(dict[Any, Any], JsProxy):
         return type(self), (dict(self),)
 
 
-class JsObject(JsDict):
+class JsObject(JsDict, JsProxy):
     """An object that JavaScript made: its items come before the methods of `dict`, too (`cart.items`)."""
 
     def __getattribute__(self, name: str) -> Any:
@@ -62,7 +66,7 @@ class JsObject(JsDict):
         return super().__getattribute__(name)
 
 
-class JsMap(JsDict):
+class JsMap(JsDict, JsProxy):
     """A Map: any keys, in order."""
 
     _js_name = "Map"

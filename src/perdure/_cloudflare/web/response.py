@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from perdure._cloudflare.convert import native_of
-from perdure._cloudflare.exceptions import js_exception
-from perdure._cloudflare.values import js_text, to_py
+from perdure._cloudflare.exceptions import js_error, js_exception
+from perdure._cloudflare.values import js_name, js_text, to_py
 from perdure._cloudflare.web.body import WebBody, native_body
 from perdure._cloudflare.web.headers import native_headers
 from perdure._cloudflare.web.shape import is_absent, read_options
 from perdure._cloudflare.websocket_view import websocket_view
 from perdure.web import Response as NativeResponse
+from perdure.websockets import WebSocket as NativeWebSocket
 
 _OPTIONS = ("status", "statusText", "headers", "webSocket", "cf")
+NO_WEBSOCKET: Final = (
+    "The webSocket of a Response is an end of a WebSocketPair, or that of a response to fetch() with the header Upgrade; "
+    "got {kind}. What a socket of js.WebSocket.new(url) hears, a pair can be told by its listeners."
+)
 
 
 class _Json:
@@ -44,7 +49,9 @@ class Response(WebBody):
             headers.set("content-type", content_type)
         options: dict[str, Any] = {}
         if not is_absent(found.get("webSocket")):
-            options["websocket"] = native_of(found["webSocket"])
+            options["websocket"] = native = native_of(found["webSocket"])
+            if not isinstance(native, NativeWebSocket):
+                raise js_error("TypeError", NO_WEBSOCKET.format(kind=js_name(native)))
         try:
             self._native = NativeResponse(
                 content,

@@ -116,6 +116,8 @@ class Response(FetchResponse):
         headers: Any = None,
         web_socket: Any = None,
     ) -> None:
+        if isinstance(body, FetchResponse):  # of a stub, which once answered with JavaScript's
+            body = body.js_response
         if isinstance(body, JsResponse):
             if status is not None or status_text or headers is not None:
                 raise ValueError("Expected no options when constructing Response from a js.Response")
