@@ -186,7 +186,12 @@ def _decoded(path: str) -> str:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
+    first, *others = map(re.escape, text.split("*"))
+    if not others:
+        return re.compile(first)
+    *middle, last = others
+    # The first place where a part is will do, and no other is tried: a client has nothing to gain by a path of many.
+    return re.compile(f"{first}{''.join(f'(?>.*?{part})' for part in middle)}.*{last}", re.DOTALL)
 
 
 def _matches(patterns: list[re.Pattern[str]], path: str) -> bool:

@@ -153,6 +153,13 @@ def test_the_worker_may_get_what_patterns_say(folder, path, who):
     assert answers(folder, path, settings={"run_worker_first": ["/api/*", "!/api/docs/*"]}) == who
 
 
+def test_a_pattern_with_many_stars_takes_no_time(folder):
+    """Whatever path a client sends."""
+    settings = {"run_worker_first": ["/*/*/*/*/x"], "not_found_handling": "single-page-application"}
+    assert ask(folder, "/a" * 4000, settings=settings)[1] == b"home"
+    assert ask(folder, "/a" * 4000 + "/x", settings=settings)[1] == b"worker"
+
+
 def test_with_patterns_the_worker_gets_nothing_else_where_something_answers_all(folder):
     """An application of one page has the other paths."""
     settings = {"run_worker_first": ["/api/*"], "not_found_handling": "single-page-application"}
