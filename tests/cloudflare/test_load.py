@@ -229,3 +229,26 @@ def test_without_the_flag_the_flag_is_named(made):
     """A project that imports `workers` is told what makes it a project for Python Workers."""
     (text,) = problems(made("from workers import Response\n", compatibility_flags=[]))
     assert '"compatibility_flags": ["python_workers"]' in text
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "from made_room import Room as Chat",
+        "from made_room import Room as _Room\n__all__ = ['_Room', 'Default']",
+    ],
+)
+async def test_a_class_is_exported_by_its_own_name(made, shown):
+    """Whatever the main module calls it."""
+    folder = made(
+        f"from workers import WorkerEntrypoint, Response\n{shown}\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request):\n"
+        "        return Response(await self.env.ROOM.getByName('a').who())\n",
+        {
+            "made_room.py": "from workers import DurableObject\n"
+            "class Room(DurableObject):\n    async def who(self):\n        return self.ctx.id.name\n"
+        },
+        **OBJECTS,
+    )
+    assert await answer(folder) == "a"

@@ -44,6 +44,7 @@ def load(project: Project) -> LoadedApp:
     problems: list[Problem] = []
 
     def imported(module: types.ModuleType) -> None:
+        _name_classes(module)
         problems.extend(_take_global_handlers(project, module))
 
     app = load_app(project, object_base=DurableObject, worker_base=WorkerEntrypoint, imported=imported)
@@ -56,6 +57,15 @@ def load(project: Project) -> LoadedApp:
         entrypoints={name: adapter(cls, WorkerAdapter) for name, cls in app.entrypoints.items()},
         problems=(*problems, *app.problems),
     )
+
+
+def _name_classes(module: types.ModuleType) -> None:
+    """Let each class that *module* exports be there under its own name, by which Cloudflare asks for it."""
+    exported = getattr(module, "__all__", None) or [name for name in vars(module) if name[:1] != "_"]
+    bases = (DurableObject, WorkerEntrypoint)
+    for value in [getattr(module, name, None) for name in exported]:
+        if inspect.isclass(value) and issubclass(value, bases) and value not in bases:
+            vars(module).setdefault(value.__name__, value)
 
 
 def _take_global_handlers(project: Project, module: types.ModuleType) -> list[Problem]:
