@@ -49,6 +49,8 @@ DISTRIBUTIONS: Final = {
 """Modules whose distribution has another name."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_OPTIONS: Final = re.compile(r"#|(?:^|\s)-|\\$")
+"""Where a line of requirements.txt is no requirement any more: a comment, options such as --hash, or a line that goes on."""
 _EXTRAS: Final = re.compile(r"\[[^\]]*\]")
 
 
@@ -68,9 +70,7 @@ def declared(root: pathlib.Path) -> list[str]:
             lines = (root / file).read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError):
             continue
-        found += [
-            text for line in lines if (text := line.partition("#")[0].strip()) and not text.startswith("-")
-        ]
+        found += [text for line in lines if (text := _OPTIONS.split(line)[0].strip())]
     return [text for text in found if _NAME.match(text) and "://" not in text]
 
 

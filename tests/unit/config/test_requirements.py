@@ -27,9 +27,13 @@ def test_requirements_come_from_pyproject_its_group_and_older_files(project):
     root = project(
         pyproject_toml='[project]\ndependencies = ["fastapi>=0.100", "pydantic"]\n'
         '[dependency-groups]\nworkers = ["httpx", {include-group = "dev"}]\ndev = ["pytest"]\n',
-        requirements_txt="# comment\njinja2==3.1  # for pages\n-r other.txt\n\ngit+https://a.example/x\n./local\n",
+        requirements_txt="# comment\njinja2==3.1  # for pages\n-r other.txt\n\ngit+https://a.example/x\n./local\n"
+        "rich==14.0 \\\n    --hash=sha256:12 \\\n    --hash=sha256:34\nattrs-strict>=1 --hash=sha256:56\n",
     )
-    assert declared(root) == ["fastapi>=0.100", "pydantic", "httpx", "jinja2==3.1"]
+    assert declared(root) == [
+        *("fastapi>=0.100", "pydantic", "httpx", "jinja2==3.1"),
+        *("rich==14.0", "attrs-strict>=1"),
+    ]
 
 
 @pytest.mark.parametrize(
