@@ -174,6 +174,45 @@ async def test_functions_cross_by_reference():
         assert await add(2) == 7
 
 
+class Keeper(DurableObject):
+    async def keep(self, function):
+        self.kept = function
+
+    async def keep_dup(self, function):
+        self.kept = function.dup()
+
+    async def use(self):
+        return await self.kept(20)
+
+    async def call(self, function):
+        return await function()
+
+    async def abort_in_callback(self):
+        return await self.env.KEEPER.getByName("b").call(lambda: self.ctx.abort("stop here"))
+
+
+async def test_a_function_that_is_kept_after_the_call_needs_dup():
+    """What was passed is given back with the call; a duplicate lasts."""
+    async with inside(Keeper) as app:
+        stub = app.cf.KEEPER.getByName("a")
+        await stub.keep(lambda n: n + 1)
+        with pytest.raises(JsException, match="used after being disposed"):
+            await stub.use()
+        await stub.keep_dup(lambda n: n + 1)
+        assert await stub.use() == 21
+
+
+async def test_an_abort_in_a_callback_resets_the_object_that_it_is_of():
+    """Not the one that called it."""
+    async with inside(Keeper) as app:
+        other = app.cf.KEEPER.getByName("b")
+        await other.keep_dup(lambda n: n)
+        with pytest.raises(JsException, match="stop here") as caught:
+            await app.cf.KEEPER.getByName("a").abort_in_callback()
+        assert caught.value.durableObjectReset
+        assert await other.use() == 20
+
+
 async def test_what_a_namespace_does_not_have_is_named():
     """The error says what exists; names of Perdure's own API are none of them."""
     async with inside(Room) as app:
