@@ -11,6 +11,7 @@ from cloudflare.inside import inside
 
 import perdure
 from perdure import testing
+from perdure._cloudflare import js
 from perdure._cloudflare.exceptions import JsException
 from perdure._cloudflare.workers.entrypoints import DurableObject, WorkerEntrypoint
 from perdure._cloudflare.workers.response import Response
@@ -444,6 +445,29 @@ async def test_an_adapter_has_the_name_of_its_class():
             await app.cf.KNOWN.getByName("one").fail()
         assert "Known" in repr(app.env.KNOWN)
         assert isinstance(app.env.KNOWN, perdure.Namespace)
+
+
+async def test_the_names_in_env_and_in_exports_can_be_listed():
+    """`Object.keys(ctx.exports)` asks for none of the values."""
+
+    class Lists(DurableObject):
+        async def names(self):
+            return [js.Object.keys(self.env), js.Object.keys(self.ctx.exports)]
+
+    async with inside(Lists, vars={"WORD": "x"}) as app:
+        assert await app.cf.LISTS.getByName("a").names() == [["WORD", "LISTS"], ["Lists"]]
+
+
+async def test_a_timer_of_no_time_calls_when_the_call_that_set_it_has_its_answer():
+    """So an object can end itself, and say that it will."""
+
+    class Ends(DurableObject):
+        async def end(self):
+            js.setTimeout(lambda: self.ctx.abort("the end"), 0)
+            return "soon"
+
+    async with inside(Ends) as app:
+        assert await app.cf.ENDS.getByName("a").end() == "soon"
 
 
 @pytest.mark.members("DurableObjectState.waitUntil", "DurableObjectState.exports", "DurableObjectState.props")

@@ -108,6 +108,17 @@ def test_an_object_is_filled_and_listed():
     assert js.Object.keys(5) == []
 
 
+@pytest.mark.members("js.Object.prototype")
+def test_functions_of_the_prototype_are_called_on_any_value():
+    """`Object.prototype.toString.call(value)` is how JavaScript tells kinds apart."""
+    kinds = [
+        js.Object.prototype.toString.call(value) for value in ({}, [], js.Date.new(0), js.Uint8Array.new(1))
+    ]
+    assert kinds == ["[object Object]", "[object Array]", "[object Date]", "[object Uint8Array]"]
+    assert js.Object.prototype.hasOwnProperty.call({"a": 1}, "a")
+    assert not js.Object.prototype.hasOwnProperty.call({"a": 1}, "b")
+
+
 @pytest.mark.members("js.Object: create is_ hasOwn groupBy")
 def test_less_common_members_of_object():
     assert js.Object.freeze({"a": 1}) == {"a": 1}

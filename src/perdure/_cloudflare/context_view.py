@@ -37,6 +37,10 @@ class ExportsView(View):
     def __getitem__(self, name: str) -> Any:
         return python_from_rpc(self._native[name])
 
+    def object_keys(self) -> JsArray:
+        """Return the names."""
+        return JsArray(self._native)
+
 
 class _ContextView(View):
     """What both kinds of `ctx` have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import starmap
-from typing import Any
+from typing import Any, Final
 
 from perdure._cloudflare.convert import python_to_rpc
 from perdure._cloudflare.values import (
@@ -14,6 +14,7 @@ from perdure._cloudflare.values import (
     JsMap,
     JsObject,
     JsSet,
+    js_name,
     js_text,
     relaxed_call,
     to_js,
@@ -21,8 +22,37 @@ from perdure._cloudflare.values import (
 from perdure._cloudflare.values.collections import entries_of, keys_of, values_of
 
 
+class _OfAny:
+    """A function of a prototype, which is called on any value: `Object.prototype.toString.call(value)`."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.call = function
+
+
+_TAGS: Final = {
+    bool: "Boolean",
+    dict: "Object",
+    float: "Number",
+    int: "Number",
+    list: "Array",
+    str: "String",
+    tuple: "Array",
+    type(None): "Undefined",
+}
+"""What JavaScript calls Python's own; `js_name` has Python's names for those, for errors."""
+
+
+class _Prototype:
+    """`Object.prototype`."""
+
+    toString = _OfAny(lambda value: f"[object {_TAGS.get(type(value)) or js_name(value)}]")
+    hasOwnProperty = _OfAny(lambda value, key: Object.hasOwn(value, key))
+
+
 class Object(metaclass=JsClass):
     """`Object.fromEntries(...)` and its like; `Object.new()` is an object to be filled."""
+
+    prototype = _Prototype()
 
     def __new__(cls, value: Any = None, **items: Any) -> Any:
         return JsObject(items) if value is None else value
@@ -38,7 +68,8 @@ class Object(metaclass=JsClass):
 
     @staticmethod
     def keys(value: Any) -> JsArray:
-        return keys_of(_items(value))
+        names = None if isinstance(value, dict) else getattr(value, "object_keys", None)
+        return keys_of(_items(value)) if names is None else names()  # of env's bindings, none is asked for
 
     @staticmethod
     def values(value: Any) -> JsArray:

@@ -14,6 +14,9 @@ from perdure._cloudflare.values import js_number
 _numbers: Final = itertools.count(1)
 _timers: Final[dict[int, _Timer]] = {}
 
+SHORTEST_MS: Final = 1
+"""What runs comes to its end first, with its answer: `setTimeout(lambda: ctx.abort("gone"), 0)` is after that."""
+
 
 class _Timer:
     """One call, or many, to come."""
@@ -24,7 +27,7 @@ class _Timer:
         if not callable(function):
             raise TypeError(f"A timer calls a function; got {type(function).__name__}")
         ms = js_number(0 if delay is None else delay)
-        self._delay_s = max(ms, 0) / 1000 if ms == ms else 0.0
+        self._delay_s = max(ms, SHORTEST_MS) / 1000 if ms == ms else SHORTEST_MS / 1000
         self._function = function
         self._args = args
         self._repeats = repeats
