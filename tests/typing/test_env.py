@@ -11,6 +11,7 @@ import pytest
 
 import perdure
 
+ROOT = Path(__file__).parents[2]
 SOURCE = str(Path(perdure.__file__).parents[1])
 
 APP = """\
@@ -50,32 +51,60 @@ CONFIG = """{
 }"""
 
 
-@pytest.mark.parametrize("file", ["env.pyi", "env.py"])
-@pytest.mark.parametrize(
-    "checker", [("mypy", "--strict"), ("pyright", "--pythonpath", sys.executable)], ids=["mypy", "pyright"]
-)
-def test_the_written_env_is_understood(checker, file, tmp_path):
-    """What is right is accepted, each line that is not is refused, as a stub and as a module."""
-    (tmp_path / "app.py").write_text(APP)
-    (tmp_path / "wrangler.jsonc").write_text(CONFIG)
+FILES = ("env.pyi", "env.py")
 
-    def run(*command):
-        return subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": SOURCE, "MYPYPATH": SOURCE},
-            capture_output=True,
-            text=True,
-        )
 
-    done = run("perdure", "types", "-o", file)
-    assert done.returncode == 0, done.stderr
-    found = run(*checker, "app.py").stdout
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A folder for each of FILES with the application and what `perdure types` wrote."""
+    folder = tmp_path_factory.mktemp("written")
+    for file in FILES:
+        site = folder / file.replace(".", "_")
+        site.mkdir()
+        (site / "app.py").write_text(APP)
+        (site / "wrangler.jsonc").write_text(CONFIG)
+        done = run(site, "perdure", "types", "-o", file)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(folder, *command):
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": SOURCE, "MYPYPATH": SOURCE},
+        capture_output=True,
+        text=True,
+    )
+
+
+def check(told):
+    """What is right is accepted, each line that is not is refused."""
     refused = {number for number, line in enumerate(APP.splitlines(), 1) if "# refused" in line}
-    told = {
+    lines = {
         int(line.split("app.py:")[1].split(":")[0])
-        for line in found.splitlines()
+        for line in told.splitlines()
         if "app.py:" in line and "error" in line
     }
-    assert told == refused, found
-    assert "env.py" not in found
+    assert lines == refused, told
+    assert "env.py" not in told.replace("env_py", "")
+
+
+def test_mypy_understands_the_written_env(written):
+    """As a stub and as a module."""
+    known = (
+        "--config-file",
+        ROOT / "pyproject.toml",
+        "--cache-dir",
+        ROOT / ".mypy_cache",
+    )  # of all that is no app
+    for file in FILES:
+        check(run(written / file.replace(".", "_"), "mypy", *known, "--strict", "app.py").stdout)
+
+
+def test_pyright_understands_the_written_env(written):
+    """As a stub and as a module, looked at in one go: each takes an `env` beside it before any other."""
+    apps = [f"{file.replace('.', '_')}/app.py" for file in FILES]
+    told = run(written, "pyright", "--pythonpath", sys.executable, *apps).stdout.splitlines()
+    for app in apps:
+        check("\n".join(line for line in told if app in line))
