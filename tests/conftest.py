@@ -7,7 +7,6 @@ import gc
 import inspect
 import os
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -65,8 +64,8 @@ def run(coroutine: Any) -> Any:
         return runner.run(coroutine)
 
 
-@pytest.fixture(scope="module")
-def cheap_collections() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def cheap_collections() -> None:
     """
     Let the garbage collector pass over what is there already: half a million objects of pytest, Hypothesis and their like.
 
@@ -74,5 +73,3 @@ def cheap_collections() -> Iterator[None]:
     """
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()

@@ -30,7 +30,7 @@ def test_views_use_a_database(project: Project):
 
 
 def test_a_session_is_kept_in_a_cookie(project: Project):
-    with httpx.Client(base_url=project.url) as client:
+    with httpx.Client(base_url=project.url, verify=False) as client:
         assert [client.get("/visits/").json()["visits"] for _ in range(3)] == [1, 2, 3]
 
 

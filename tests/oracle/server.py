@@ -7,19 +7,20 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from support.forks import Forked
+
 import perdure
 
 HERE = Path(__file__).parent
 READY = re.compile(r"Ready on http://[^:/\s]+:(\d+)")
 # Read once: servers start in threads, while pytest changes its own variables.
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(perdure.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(perdure.__file__).parents[1])}
 START_S = 30.0
 STOP_S = 20.0
 
@@ -56,20 +57,14 @@ class Server:
         self.data = data
         self.port = 0
         self.output: list[str] = []
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Forked | None = None
         self._ready = threading.Event()
         self._reader: threading.Thread | None = None
 
     def start(self) -> None:
         self._ready.clear()
-        command = [sys.executable, "-m", "perdure", "serve", str(self.app)]
-        self._process = subprocess.Popen(
-            [*command, "--port", str(self.port), "--data", str(self.data)],
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        command = ["serve", self.app, "--port", self.port, "--data", self.data]
+        self._process = Forked(command, cwd=self.app, env=ENVIRONMENT)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if not self._ready.wait(START_S) or not self.port:
@@ -78,7 +73,6 @@ class Server:
 
     def _read(self) -> None:
         assert self._process is not None
-        assert self._process.stdout is not None
         for line in self._process.stdout:
             self.output.append(line)
             if found := READY.search(line):

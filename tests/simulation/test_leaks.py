@@ -17,8 +17,6 @@ import pytest
 from perdure import DurableObject, Response, RpcTarget, WebSocketPair, WorkerEntrypoint, rpc
 from perdure.testing import run_simulation
 
-pytestmark = pytest.mark.usefixtures("cheap_collections")
-
 WARM_MINUTES = 12
 MINUTES = 60
 BYTES_A_MINUTE = 4096

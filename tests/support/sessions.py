@@ -171,7 +171,7 @@ class Pair:
         """Wait until the tables are as large as *counts*."""
         async with asyncio.timeout(30):
             while self.counts != counts:
-                gc.collect()  # takes a third of a second beside thousands of tests: once for many steps
+                gc.collect()  # once for many steps
                 for _ in range(100):
                     await asyncio.sleep(0)
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
+from support.forks import Forked
 
 import perdure
 
@@ -75,20 +76,25 @@ class Perdure:
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._closed = False
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *(str(argument) for argument in arguments)],
-            cwd=cwd,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")},
-                "PYTHONPATH": str(Path(perdure.__file__).parents[1]),
-                **environment,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # a group of its own: signals of a terminal can be played
-        )
+        env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")},
+            "PYTHONPATH": str(Path(perdure.__file__).parents[1]),
+            **environment,
+        }
+        # Each in a group of its own: signals of a terminal can be played.
+        if module == "perdure" and not any(name.startswith("PYTHON") for name in environment):
+            self.process = Forked(arguments, cwd=cwd, env=env)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *(str(argument) for argument in arguments)],
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -135,7 +141,8 @@ class Perdure:
         return self.wait_for(READY.pattern)[1]
 
     def get(self, path: str, **more: object) -> httpx.Response:
-        return httpx.get(f"{self.url}/{path}", timeout=PATIENCE_S, **more)  # type: ignore[arg-type]
+        # Without `verify=False`, a request reads the certificates of the whole world first, for 40 ms.
+        return httpx.get(f"{self.url}/{path}", timeout=PATIENCE_S, verify=False, **more)  # type: ignore[arg-type]
 
     def signal(self, number: int, *, group: bool = False) -> None:
         """Send a signal; to the whole group, as a terminal does."""

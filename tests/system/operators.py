@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from support.forks import Forked
 
 import perdure
 
@@ -77,65 +77,15 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(Path(perdure.__file__).parents[1]), "NO_COLOR": "1"}
 
 
-HELPER = """\
-import json, os, sys, traceback
-from perdure._cli.main import main
-import perdure._cli.call, perdure._cli.directly, perdure._cli.kv, perdure._cli.live, perdure._cli.sql
-for line in sys.stdin:
-    asked = json.loads(line)
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            os.chdir(asked["cwd"])
-            for fd, path in enumerate(asked["files"]):
-                os.dup2(os.open(path, os.O_RDWR), fd)
-            sys.stdin = open(0, closefd=False)
-            sys.argv = ["perdure", *asked["arguments"]]
-            main()
-        except SystemExit as end:
-            code = end.code
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-class Commands:
-    """Starts `perdure` commands as processes of their own, copies of one that has everything imported."""
-
-    def __init__(self) -> None:
-        self._helper = subprocess.Popen(
-            [sys.executable, "-P", "-c", HELPER],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, arguments: list[str], cwd: Path, given: str) -> subprocess.CompletedProcess[str]:
-        with tempfile.TemporaryDirectory() as folder:
-            files = [Path(folder, name) for name in ("in", "out", "err")]
-            for file in files:
-                file.write_text(given)
-                given = ""
-            asked = {"arguments": arguments, "cwd": str(cwd), "files": [str(file) for file in files]}
-            assert self._helper.stdin is not None
-            assert self._helper.stdout is not None
-            self._helper.stdin.write(json.dumps(asked) + "\n")
-            self._helper.stdin.flush()
-            code = int(self._helper.stdout.readline())
-            return subprocess.CompletedProcess(arguments, code, files[1].read_text(), files[2].read_text())
-
-
-@functools.cache
-def commands() -> Commands:
-    """The helper of this test run; it ends with its standard input."""
-    return Commands()
+def run(arguments: list[str], cwd: Path, given: str) -> subprocess.CompletedProcess[str]:
+    """Run a `perdure` command to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("in", "out", "err")]
+        paths[0].write_text(given)
+        with open(paths[0]) as stdin, open(paths[1], "w") as stdout, open(paths[2], "w") as stderr:
+            files = [stdin.fileno(), stdout.fileno(), stderr.fileno()]
+            code = Forked(arguments, cwd=cwd, env=environment(), files=files).wait()
+        return subprocess.CompletedProcess(arguments, code, paths[1].read_text(), paths[2].read_text())
 
 
 class Site:
@@ -150,7 +100,7 @@ class Site:
         self, *arguments: object, input: str = "", cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
-        return commands().run([str(argument) for argument in arguments], cwd or self.folder, input)
+        return run([str(argument) for argument in arguments], cwd or self.folder, input)
 
     def ok(self, *arguments: object, **more: Any) -> str:
         """What a command prints that must succeed."""

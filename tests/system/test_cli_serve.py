@@ -102,8 +102,8 @@ def test_json_lines_are_all_json(app):
     """The line that says where, requests, prints and log records."""
     with Perdure("serve", "--port", "0", "--log-format", "json", cwd=app) as server:
         url = server.wait_for(r'"url": "(http://[^"]+)"')[1]
-        httpx.get(f"{url}/say")
-        httpx.get(f"{url}/fail")
+        httpx.get(f"{url}/say", verify=False)
+        httpx.get(f"{url}/fail", verify=False)
         server.wait_for('"status": 500')
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
@@ -394,7 +394,7 @@ def test_options_say_which_proxies_are_believed_and_where_health_is(tmp_path, ar
             "x-forwarded-for": "1.2.3.4",
             "x-forwarded-host": "front",
         }
-        assert httpx.get(server.url, headers=headers).text.strip() == seen
+        assert httpx.get(server.url, headers=headers, verify=False).text.strip() == seen
 
 
 def test_options_bound_what_the_server_takes_at_a_time(app):
@@ -402,7 +402,7 @@ def test_options_bound_what_the_server_takes_at_a_time(app):
     with serve(app, "--max-requests", "1", "--max-connections", "2") as server:
         slow = in_thread(server.get, "slow")
         server.wait_for("slow began")
-        with httpx.Client() as second, httpx.Client() as third:
+        with httpx.Client(verify=False) as second, httpx.Client(verify=False) as third:
             for client, what in ((second, "requests are in progress"), (third, "connections are open")):
                 answer = client.get(f"{server.url}/version")
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

@@ -88,7 +88,7 @@ def test_plain_uvicorn_serves_it(http):
         app = HttpApp(handle, on_request=lines.append)
         async with (
             under_uvicorn(app, http) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
         ):
             answer = await client.post("/a%20b?c=d", content=b"body")
             assert answer.json() == {
@@ -175,7 +175,7 @@ def test_a_mounted_application_sees_the_url_as_the_client_sent_it(wrap):
         app = wrap(HttpApp(handle))
         async with (
             under_uvicorn(app) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
         ):
             answer = await client.post("/do/rooms/a%2Fb?q=1", content=b"body")
             assert answer.json() == {
@@ -196,7 +196,7 @@ def test_a_mounted_application_answers_its_own_failures(wrap):
         app = wrap(HttpApp(handle, on_request=lambda line: None))
         async with (
             under_uvicorn(app) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
         ):
             answer = await client.get("/do/boom")
             assert answer.status_code == 500
@@ -212,7 +212,7 @@ def test_a_root_path_given_to_the_server_is_part_of_the_url():
         app = HttpApp(handle)
         async with (
             under_uvicorn(app, root_path="/api") as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client,
         ):
             assert (await client.get("/x")).json()["url"] == f"http://127.0.0.1:{port}/api/x"
 

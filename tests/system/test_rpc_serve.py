@@ -62,7 +62,7 @@ class Hall(DurableObject):
 @contextlib.asynccontextmanager
 async def served(make_target=Api, **options):
     async with playing(Hall, worker=worker(make_target, **options)) as app:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{app.port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{app.port}", verify=False) as client:
             yield app, client
 
 

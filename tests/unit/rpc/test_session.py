@@ -14,8 +14,6 @@ from perdure._rpc.wire import BinaryForm
 from perdure.errors import DataCloneError, Disconnected, PerdureError, RemoteError
 from perdure.rpc import UNDEFINED, BigInt, Blob, RpcStub, TypedArray, WritableStream
 
-pytestmark = pytest.mark.usefixtures("cheap_collections")
-
 
 @pytest.fixture(autouse=True, params=[TextForm, BinaryForm])
 def form(request, monkeypatch):

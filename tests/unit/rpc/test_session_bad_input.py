@@ -15,8 +15,6 @@ from perdure._base import limits
 from perdure._rpc.exports import Exports
 from perdure.errors import PerdureError
 
-pytestmark = pytest.mark.usefixtures("cheap_collections")
-
 
 def say(heard, *messages):
     for message in messages:

@@ -19,8 +19,6 @@ from perdure._rpc.transport import Connection, connect_tcp, connect_unix, listen
 from perdure.errors import Disconnected, PerdureError
 from perdure.rpc_server import capability_of
 
-pytestmark = pytest.mark.usefixtures("cheap_collections")
-
 NAME = "rpc.sock"
 
 

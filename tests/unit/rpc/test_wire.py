@@ -24,8 +24,6 @@ from perdure._base.registry import Registry
 from perdure._rpc.wire import BinaryForm
 from perdure.errors import DataCloneError, PerdureError, RemoteError
 
-pytestmark = pytest.mark.usefixtures("cheap_collections")
-
 pack = msgspec.msgpack.encode
 
 
