@@ -1,4 +1,4 @@
-"""Hundreds of stories of the whole engine, each with its own accidents, and nothing of what must hold is broken."""
+"""A hundred stories of the whole engine, each with its own accidents, and nothing of what must hold is broken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from simulation import soak
 from simulation.story import Report, play
 
-SEEDS = int(os.environ.get("PERDURE_SEEDS", 200))
+SEEDS = int(os.environ.get("PERDURE_SEEDS", 100))
 AT_A_TIME = 10
 
 

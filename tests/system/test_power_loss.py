@@ -35,7 +35,7 @@ from perdure.testing.clock import VirtualClock
 from perdure.testing.disk import PowerCut, SimulatedDisk
 from perdure.testing.loop import simulate
 
-SEEDS = int(os.environ.get("PERDURE_POWER_SEEDS", "30"))
+SEEDS = int(os.environ.get("PERDURE_POWER_SEEDS", "15"))
 FIRST = int(os.environ.get("PERDURE_POWER_FIRST_SEED", "1"))
 UNIQUE_KEY = "app-Thing"
 
@@ -224,7 +224,7 @@ def test_after_power_loss_each_object_is_at_a_commit_no_older_than_the_last_conf
     assert world.answers
 
 
-@pytest.mark.parametrize("seed", range(FIRST, FIRST + max(1, SEEDS // 10)))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + max(1, SEEDS // 5)))
 def test_the_same_holds_with_the_threads_of_real_life(seed, tmp_path):
     """Not replayable: a seed decides what happens, the machine when."""
     Violated.seen.clear()

@@ -21,7 +21,7 @@ def soak(*options):
 
 def test_kills_at_moments_of_chance_lose_nothing_that_was_confirmed(record_property):
     """Over HTTP, WebSockets and by alarms: all of it is there, once, in order, and not early."""
-    code, last = soak("--seconds", "8")
+    code, last = soak("--seconds", "5")
     record_property("said", last)
     assert code == 0, last
     figures = re.fullmatch(
