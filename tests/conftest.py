@@ -27,6 +27,14 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("perdure"), max_examples=10_000)
 settings.load_profile("perdure")
 
+LONG = (
+    "oracle/test_oracle.py",
+    "examples/test_chat.py",
+    "system/test_soak.py",
+    "typing/test_env.py",
+    "typing/test_typing.py",
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that docs/compatibility.md is made from."""
@@ -37,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes `-n auto` is: two for each processor, as tests of processes mostly wait."""
     return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes seconds a test, most of it waiting: at the end it would keep one process, and the others idle."""
+    items.sort(key=lambda item: not str(item.path).endswith(LONG))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
