@@ -292,6 +292,33 @@ async def test_a_failure_before_the_response_is_the_workers():
             await running.fetch("/")
 
 
+async def test_a_request_that_is_given_up_ends_the_application(caplog):
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            try:
+                begun.set()
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    async with served(app) as running:
+        waiting = asyncio.ensure_future(running.fetch("/"))
+        await begun.wait()
+        waiting.cancel()
+        await ended.wait()
+        await asyncio.sleep(0)
+    assert caplog.text == ""
+
+
+async def test_what_follows_a_complete_response_is_ignored(caplog):
+    app = answering(start(204), body(b"ignored", more=True), body(b"more", more=True), body())
+    async with served(app) as running:
+        assert (await running.fetch("/")).status == 204
+    assert caplog.text == ""
+
+
 async def test_a_failure_in_the_middle_of_a_stream_cuts_it_off_and_is_logged(caplog):
     async def app(scope, receive, send):
         if scope["type"] == "http":

@@ -48,6 +48,9 @@ DISTRIBUTIONS: Final = {
 }
 """Modules whose distribution has another name."""
 
+NOT_NEEDED: Final = SUPPLIED | {name.replace("_", "-") for name in ONLY_IN_PYODIDE}
+"""Distributions that nothing is gained by here."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _OPTIONS: Final = re.compile(r"#|(?:^|\s)-|\\$")
 """Where a line of requirements.txt is no requirement any more: a comment, options such as --hash, or a line that goes on."""
@@ -79,7 +82,7 @@ def missing(root: pathlib.Path) -> list[str]:
     return [
         text
         for text in dict.fromkeys(declared(root))
-        if ";" not in text and _normal(text) not in SUPPLIED and not _is_installed(_normal(text))
+        if ";" not in text and _normal(text) not in NOT_NEEDED and not _is_installed(_normal(text))
     ]
 
 

@@ -46,7 +46,7 @@ def test_what_is_wrong_there_is_nothing_to_fail_for(project, text):
 
 def test_missing_are_those_that_are_not_installed_here(project):
     root = project(
-        pyproject_toml='[project]\ndependencies = ["Click", "no_such.package[x]>=1", "workers-py", '
+        pyproject_toml='[project]\ndependencies = ["Click", "no_such.package[x]>=1", "workers-py", "pyodide-http", '
         "\"also-not-there; sys_platform == 'emscripten'\"]\n"
     )
     assert missing(root) == ["no_such.package[x]>=1"]

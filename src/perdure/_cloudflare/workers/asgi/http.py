@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from perdure._cloudflare.tasks import start
 from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
 from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
+from perdure._cloudflare.workers.asgi.running import until_answered
 from perdure._web.headers import from_wire
 from perdure._web.response import NULL_BODY_STATUSES
 from perdure.web import BodyError, Request, Response
@@ -45,12 +45,7 @@ async def serve(
         Exception: what the application raised before its response began.
     """
     exchange = Exchange(request)
-    task = start(exchange.run(app, scope))
-    try:
-        response = await exchange.response
-    except BaseException:
-        task.cancel()  # nobody waits for it any more
-        raise
+    response, task = await until_answered(exchange.run(app, scope), exchange.response)
     context = contextvars.copy_context()
 
     def complete() -> None:
@@ -86,20 +81,18 @@ class Exchange:
             if not self._is_over.is_set():
                 raise RuntimeError(INCOMPLETE if self.response.done() else NO_RESPONSE)
         except Exception as error:
-            self._failed(error)
+            if not is_about_gone_client(error) and (self._is_over.is_set() or self.response.done()):
+                logger.error("The ASGI application failed after its response had begun", exc_info=error)
+            self._end(error)
         except BaseException:
-            self._failed(ConnectionError(CUT_OFF))
+            self._end(ConnectionError(CUT_OFF))
             raise
 
-    def _failed(self, error: Exception) -> None:
-        if self._is_over.is_set():  # only the log can be told
-            if not is_about_gone_client(error):
-                logger.error("The ASGI application failed after its response", exc_info=error)
-        elif not self.response.done():
+    def _end(self, error: Exception) -> None:
+        """Tell who waits for more than there is."""
+        if not self.response.done():
             self.response.set_exception(error)
-        else:
-            assert self.pieces is not None, "a response without a stream is complete when it is there"
-            logger.error(CUT_OFF, exc_info=error)
+        elif self.pieces is not None and not self._is_over.is_set():
             # No end like others: what the client has is not all of it, and it must be able to tell.
             self.pieces.end(ConnectionError(CUT_OFF))
         self._is_over.set()
@@ -127,6 +120,8 @@ class Exchange:
             self._status = message["status"]
             self._headers = message.get("headers") or []
         elif kind == "http.response.body":
+            if self.pieces is None and self.response.done() and not self.response.cancelled():
+                return  # after the end, or of a status that has no body
             if self._is_over.is_set():
                 raise ClientGone(GONE)
             await self._send_body(bytes(message.get("body") or b""), is_last=not message.get("more_body"))

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from perdure._cloudflare.tasks import start
 from perdure._cloudflare.workers.asgi.gone import ClientGone, is_about_gone_client
 from perdure._cloudflare.workers.asgi.inline import stay_on_this_thread
+from perdure._cloudflare.workers.asgi.running import until_answered
 from perdure._cloudflare.workers.asgi.scope import CAN_REFUSE
 from perdure._web.headers import from_wire
 from perdure.web import Response
@@ -37,12 +37,7 @@ async def serve(app: Callable[..., Any], scope: dict[str, Any]) -> tuple[Respons
         Exception: what the application raised before it answered.
     """
     connection = Connection()
-    task = start(connection.run(app, scope))
-    try:
-        return await connection.response, task
-    except BaseException:
-        task.cancel()  # nobody waits for it any more
-        raise
+    return await until_answered(connection.run(app, scope), connection.response)
 
 
 class Connection:
