@@ -12,11 +12,13 @@ import functools
 import pathlib
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from perdure._admin.operations import Import
+from perdure._base import limits
 from perdure._cli import exits, prepare, reach, wrangler_state
 from perdure._cli.host import runtime_of
 from perdure._cli.options import RunOptions
@@ -32,8 +34,10 @@ from perdure._resources.kv_file import write_kv_file
 from perdure._storage.layout import Layout
 from perdure.errors import DataFolderInUse
 from perdure.resources import KINDS
+from perdure.runtime import Runtime
 
 STATE: Final = ".wrangler/state"
+_LOOK_S: Final = 0.05
 _EXISTS: Final = "object/exists"
 _KIND_OF: Final = {kind.option: kind.key for kind in KINDS.values()}
 
@@ -81,22 +85,33 @@ class _Done:
 
 def _record(options: RunOptions, project: Project, state: WranglerState) -> Record:
     """Return what the data folder knows of classes; a start of the application, which nothing else sees, tells it."""
-    data = prepare.wanted_folder(options)
-    path = pathlib.Path(Layout(str(data)).classes)
-    record = read_record(path) if path.exists() else Record()
+    path = pathlib.Path(Layout(str(prepare.wanted_folder(options))).classes)
+    prepared: prepare.Prepared | None = None
+    end_s = time.monotonic() + limits.CONTROL_WAIT_S
+    while True:
+        record = read_record(path) if path.exists() else Record()
+        if path.exists() and _knows_all(record, project, state):
+            return record
+        prepared = prepared or prepare.prepare(options)
+        try:
+            asyncio.run(_start_and_stop(runtime_of(prepared, options, role="command")))
+        except DataFolderInUse as error:
+            # A server that starts in a new folder has not told it yet.
+            if error.role and record == Record() and time.monotonic() < end_s:
+                time.sleep(_LOOK_S)
+                continue
+        return read_record(path)
+
+
+def _knows_all(record: Record, project: Project, state: WranglerState) -> bool:
     known = {kept.unique_key for kept in record.classes.values()}
     used = {_KIND_OF[resource.option] for resource in project.resources}
-    if path.exists() and state.objects.keys() <= known and used <= {*record.own}:
-        return record
-    runtime = runtime_of(prepare.prepare(options), options, role="command")
-    with contextlib.suppress(DataFolderInUse):  # a server has told it
+    return state.objects.keys() <= known and used <= {*record.own}
 
-        async def start_and_stop() -> None:
-            async with runtime:
-                pass
 
-        asyncio.run(start_and_stop())
-    return read_record(path)
+async def _start_and_stop(runtime: Runtime) -> None:
+    async with runtime:
+        pass
 
 
 def _objects(state: WranglerState, record: Record) -> list[_Source]:
