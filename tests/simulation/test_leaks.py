@@ -185,6 +185,9 @@ def growth(leak=lambda: None, warm_minutes=WARM_MINUTES, minutes=MINUTES):
         try:
             for number in range(warm_minutes):
                 await a_minute(sim, number)
+            Look.at(
+                sim
+            )  # the first look leaves something itself: Counter asks whether a map is a Mapping, and all of these remember
             before = Look.at(sim)
             for number in range(warm_minutes, minutes):
                 await a_minute(sim, number, leak)
