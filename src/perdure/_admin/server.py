@@ -28,6 +28,8 @@ log = logging.getLogger("perdure")
 
 _BACKLOG: Final = 32
 _PROGRESS_S: Final = 0.1
+_LAST_STEPS_S: Final = 0.1
+"""From the end of what was asked of an object to the end of the operation there are a few steps of the loop."""
 
 
 class ControlSocket:
@@ -57,9 +59,11 @@ class ControlSocket:
     async def close(self) -> None:
         """Break off what may be, and wait for the rest, so that nothing uses the runtime after this."""
         await self.stop_accepting()
-        for work in list(self._clients.values()):
-            if work is not None:
-                work.cancel()
+        under_way = {work for work in self._clients.values() if work is not None}
+        if under_way:  # what the object has done already is answered
+            _, under_way = await asyncio.wait(under_way, timeout=_LAST_STEPS_S)
+        for work in under_way:
+            work.cancel()
         if self._clients:
             _, late = await asyncio.wait(self._clients, timeout=limits.CONTROL_STOP_S)
             for client in late:

@@ -159,7 +159,8 @@ async def _start_when_free(runtime: Runtime) -> None:
         try:
             return await runtime.start()
         except DataFolderInUse as error:
-            if error.role != "command" or time.monotonic() > end_s:
+            is_passing = error.role == "command" or error.pid is None  # None: it was taken a moment ago
+            if not is_passing or time.monotonic() > end_s:
                 raise
             await asyncio.sleep(_LOOK_S)
 

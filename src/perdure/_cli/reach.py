@@ -76,7 +76,7 @@ def _too_large(size_bytes: int) -> ProblemsFound:
 def _explain(error: DataFolderInUse, data: pathlib.Path, *, may_wait: bool) -> None:
     """Raise the problem of a folder that somebody else has, unless that will pass."""
     holder = f"process {error.pid}" if error.pid is not None else "another process"
-    if error.role and may_wait:
+    if (error.role or error.pid is None) and may_wait:  # or it has just been taken for the first time
         return
     if error.role == "server":
         raise refused(

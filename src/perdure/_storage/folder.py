@@ -27,6 +27,7 @@ How to get from a version to the next. A step may be cut short by a crash and is
 start.
 """
 
+_HOLDER_BYTES: Final = 40  # of the file LOCK: who has the folder
 _FORMAT: Final = re.compile(rb"perdure data (\d+)\n")
 
 
@@ -133,7 +134,9 @@ class DataFolder:
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder, _, other_role = os.pread(fd, 40, 0).decode("ascii", "replace").strip().partition(" ")
+            holder, _, other_role = (
+                os.pread(fd, _HOLDER_BYTES, 0).decode("ascii", "replace").strip().partition(" ")
+            )
             os.close(fd)
             if not isinstance(error, BlockingIOError | PermissionError):
                 raise
@@ -144,8 +147,8 @@ class DataFolder:
                 int(holder) if holder.isdigit() else None,
                 other_role,
             ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()} {role}".strip().encode() + b"\n", 0)
+        # Whoever looks just now reads one holder or the other, and never half of one.
+        os.pwrite(fd, f"{os.getpid()} {role}".strip().encode().ljust(_HOLDER_BYTES) + b"\n", 0)
         cls._held[identity] = root
         return fd
 

@@ -71,6 +71,16 @@ def test_the_same_folder_under_another_name_is_refused(path, tmp_path):
     folder.close()
 
 
+def test_who_holds_the_lock_is_told_at_any_moment(path, monkeypatch):
+    """The holder before is overwritten at one go: what is read meanwhile is never nobody."""
+    DataFolder.open(path, role="command").close()
+    monkeypatch.setattr(os, "ftruncate", None)
+    folder = DataFolder.open(path, role="server")
+    lock = open(os.path.join(path, "LOCK")).read()
+    assert (lock.split(), len(lock)) == ([str(os.getpid()), "server"], 41)
+    folder.close()
+
+
 def test_a_refused_runtime_leaves_the_lock_with_its_owner(path):
     """POSIX drops a process's lock when it closes any descriptor of the file, so the second one opens none."""
     folder = DataFolder.open(path)
