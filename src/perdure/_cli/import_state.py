@@ -12,13 +12,11 @@ import functools
 import pathlib
 import sqlite3
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from perdure._admin.operations import Import
-from perdure._base import limits
+from perdure._admin.operations import Import, Objects
 from perdure._cli import exits, prepare, reach, wrangler_state
 from perdure._cli.host import runtime_of
 from perdure._cli.options import RunOptions
@@ -37,7 +35,6 @@ from perdure.resources import KINDS
 from perdure.runtime import Runtime
 
 STATE: Final = ".wrangler/state"
-_LOOK_S: Final = 0.05
 _EXISTS: Final = "object/exists"
 _KIND_OF: Final = {kind.option: kind.key for kind in KINDS.values()}
 
@@ -86,21 +83,15 @@ class _Done:
 def _record(options: RunOptions, project: Project, state: WranglerState) -> Record:
     """Return what the data folder knows of classes; a start of the application, which nothing else sees, tells it."""
     path = pathlib.Path(Layout(str(prepare.wanted_folder(options))).classes)
-    prepared: prepare.Prepared | None = None
-    end_s = time.monotonic() + limits.CONTROL_WAIT_S
-    while True:
-        record = read_record(path) if path.exists() else Record()
-        if path.exists() and _knows_all(record, project, state):
-            return record
-        prepared = prepared or prepare.prepare(options)
-        try:
-            asyncio.run(_start_and_stop(runtime_of(prepared, options, role="command")))
-        except DataFolderInUse as error:
-            # A server that starts in a new folder has not told it yet.
-            if error.role and record == Record() and time.monotonic() < end_s:
-                time.sleep(_LOOK_S)
-                continue
-        return read_record(path)
+    record = read_record(path) if path.exists() else Record()
+    if path.exists() and _knows_all(record, project, state):
+        return record
+    runtime = runtime_of(prepare.prepare(options), options, role="command")
+    try:
+        asyncio.run(_start_and_stop(runtime))
+    except DataFolderInUse:  # a server that answers, also one that is just starting, has told its classes
+        reach.run(options, Objects(limit=1), may_make=True)
+    return read_record(path)
 
 
 def _knows_all(record: Record, project: Project, state: WranglerState) -> bool:
