@@ -6,6 +6,7 @@ import pytest
 from cloudflare.inside import inside
 
 from perdure._cloudflare import env_view
+from perdure._cloudflare.exceptions import JsException
 from perdure._cloudflare.workers.entrypoints import DurableObject
 from perdure._cloudflare.workers.utils import env, import_from_javascript, patch_env
 
@@ -87,7 +88,7 @@ def test_cloudflares_modules_are_imported_by_name(at_import):
     module = import_from_javascript("cloudflare:workers")
     assert module.env.WORD == "early"
     assert module.withEnv({"WORD": "with"}, lambda: env.WORD) == "with"
-    with pytest.raises(NotImplementedError, match="asyncio.open_connection"):
+    with pytest.raises(JsException, match="asyncio.open_connection"):
         import_from_javascript("cloudflare:sockets").connect("host:1")
     with pytest.raises(ImportError, match="'./lib.js': there is no JavaScript here"):
         import_from_javascript("./lib.js")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -52,6 +53,11 @@ def bindable(value: Any, at: int) -> Any:
 class _RowsView(View):
     """Rows that are read one by one, with `next()` and `toArray()`."""
 
+    @staticmethod
+    @abstractmethod
+    def _shown(row: Any) -> Any:
+        """Return a row of the native cursor as this one gives it."""
+
     def __iter__(self) -> Iterator[Any]:
         return self
 
@@ -73,10 +79,6 @@ class _RowsView(View):
     def toArray(self) -> JsArray:
         """Return the remaining rows."""
         return JsArray(self)
-
-    @staticmethod
-    def _shown(row: Any) -> Any:
-        raise NotImplementedError
 
 
 class CursorView(_RowsView):

@@ -8,6 +8,7 @@ from typing import Any, Final
 from perdure._cloudflare import compat_flags
 from perdure._cloudflare.context_view import current_context
 from perdure._cloudflare.env_view import env, patch_env
+from perdure._cloudflare.exceptions import js_error
 
 __all__ = ["env", "get_compat_flag", "import_from_javascript", "patch_env", "waitUntil", "wait_until"]
 
@@ -60,4 +61,4 @@ def _with_env(values: Any, function: Any) -> Any:
 
 
 def _connect(*args: Any, **options: Any) -> Any:
-    raise NotImplementedError(NO_SOCKETS)
+    raise js_error("Error", NO_SOCKETS)
