@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from perdure import Response
-from perdure.testing import Perdure, WebSocketClosed, WebSocketPeer, WebSocketRefused
+from perdure.testing import Perdure, WebSocketClosed, WebSocketPeer, WebSocketRefused, run_simulation
 
+from .mapping import folded
 from .player import RECV_TIMEOUT, Normaliser
 
 
@@ -146,6 +148,19 @@ class InMemoryPlayer:
         self.sockets[step["ws"]].drop()
 
     do_ws_end = do_ws_drop
+
+
+def answers_of(scenario: dict[str, Any], app: Path) -> dict[int, Any]:
+    """Play *scenario* on the application *app*; return the answers by step, without those that only a connection has."""
+    left_out = {i for i, step in enumerate(scenario["steps"]) if step.get("js") or is_of_the_wire(step)}
+    steps = [{"do": "sleep", "ms": 0} if i in left_out else s for i, s in enumerate(scenario["steps"])]
+    answers = run_simulation(
+        lambda sim: InMemoryPlayer(sim).play(scenario | {"steps": steps}),
+        seed=None,
+        config=app / "wrangler.json",
+        debug=False,
+    )
+    return {index: folded(answer) for index, answer in enumerate(answers) if index not in left_out}
 
 
 async def said(response: Response) -> dict[str, Any]:

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from perdure import testing
-
 from . import camel
 from .differences import NOT_YET
-from .in_memory import InMemoryPlayer, is_of_the_wire
+from .in_memory import answers_of
 from .mapping import ERROR_CLASSES, folded, same
 from .server import application
 from .test_oracle import PLAYABLE, PORTS, compared, recorded, report, wanted
@@ -99,19 +97,12 @@ def test_the_answers_are_those_of_workerd(name: str, tmp_path: Path) -> None:
     """Each step answers as recorded, or as the differences on purpose say; OTHERWISE lists the few that do neither."""
     scenario = recorded(name)
     app = application(scenario, PORTS[name], tmp_path / "app", camel.port, ["python_workers"])
-    left_out = {i for i, step in enumerate(scenario["steps"]) if step.get("js") or is_of_the_wire(step)}
-    steps = [{"do": "sleep", "ms": 0} if i in left_out else s for i, s in enumerate(scenario["steps"])]
-    answers = testing.run_simulation(
-        lambda sim: InMemoryPlayer(sim).play(scenario | {"steps": steps}),
-        seed=None,
-        config=app / "wrangler.json",
-        debug=False,
-    )
+    answers = answers_of(scenario, app)
     wrong, right = [], []
     for index, step in compared(name):
-        if index in left_out or (name, index) in {*SERVER_ALONE, *NOT_YET}:
+        if index not in answers or (name, index) in {*SERVER_ALONE, *NOT_YET}:
             continue
-        got, wants = folded(answers[index]), rights(name, index, step["answer"])
+        got, wants = answers[index], rights(name, index, step["answer"])
         is_right = any(same(want, got) for want in wants)
         if (name, index) in OTHERWISE:
             right += [index] if is_right else []

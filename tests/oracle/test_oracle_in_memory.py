@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from perdure import testing
-
 from .differences import NOT_YET
-from .in_memory import InMemoryPlayer, is_of_the_wire
-from .mapping import folded, same
+from .in_memory import answers_of
+from .mapping import same
 from .server import application
 from .test_oracle import PLAYABLE, PORTS, compared, recorded, report, wanted
 
@@ -31,19 +29,12 @@ def test_the_answers_are_those_of_workerd(name: str, tmp_path: Path) -> None:
     """Each step answers as recorded, or as the differences on purpose say."""
     scenario = recorded(name)
     app = application(scenario, PORTS[name], tmp_path / "app")
-    left_out = {i for i, step in enumerate(scenario["steps"]) if step.get("js") or is_of_the_wire(step)}
-    steps = [{"do": "sleep", "ms": 0} if i in left_out else s for i, s in enumerate(scenario["steps"])]
-    answers = testing.run_simulation(
-        lambda sim: InMemoryPlayer(sim).play(scenario | {"steps": steps}),
-        seed=None,
-        config=app / "wrangler.json",
-        debug=False,
-    )
+    answers = answers_of(scenario, app)
     wrong = [
         report(index, step, want, got)
         for index, step in compared(name)
-        if index not in left_out and not {(name, index)} & {*NOT_YET, *SERVER_ALONE}
-        if not same(want := wanted(name, index, step["answer"]), got := folded(answers[index]))
+        if index in answers and not {(name, index)} & {*NOT_YET, *SERVER_ALONE}
+        if not same(want := wanted(name, index, step["answer"]), got := answers[index])
     ]
     assert not wrong, f"{name}\n" + "\n".join(wrong)
 
